@@ -18,9 +18,9 @@ export type RejectedCode =
   | 'unauthenticated'
   | 'forbidden';
 
-/** Full or shutting down: the sender gets UNAVAILABLE / 503 with a hint when to try again. */
+/** Full or shutting down: the sender gets UNAVAILABLE / 503 (RESOURCE_EXHAUSTED / 429 for `rate-limited`) with a hint when to try again. */
 export class UnavailableError extends Error {
-  /** Stable, machine-readable: overloaded, shutting-down, store-failed, disk-full. */
+  /** Stable, machine-readable: overloaded, rate-limited, not-ready, shutting-down, store-failed, disk-full. */
   readonly code: UnavailableCode;
   /** Milliseconds after which a retry is worth it. */
   readonly retryAfterMs: number;
@@ -31,4 +31,10 @@ export class UnavailableError extends Error {
     this.retryAfterMs = retryAfterMs;
   }
 }
-export type UnavailableCode = 'overloaded' | 'shutting-down' | 'store-failed' | 'disk-full';
+export type UnavailableCode =
+  | 'overloaded'
+  | 'rate-limited'
+  | 'not-ready'
+  | 'shutting-down'
+  | 'store-failed'
+  | 'disk-full';
