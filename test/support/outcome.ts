@@ -1,0 +1,83 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { CollectorProcess } from './collector-process.ts';
+import type { Truth } from './traffic.ts';
+
+/** What a collector says about the traffic it saw, in a form that two runs can be compared by. */
+export interface Outcome {
+  /** Calls by `service METHOD route`. */
+  readonly operations: Record<string, number>;
+  /** Calls by `caller>callee` between services. */
+  readonly serviceEdges: Record<string, number>;
+  /** One line of JSON per finding, without what depends on the run, sorted. */
+  readonly findings: readonly string[];
+}
+
+interface OperationItem {
+  readonly service: string;
+  readonly method: string;
+  readonly route: string;
+  readonly calls: number;
+}
+interface Graph {
+  readonly nodes: readonly {
+    readonly id: string;
+    readonly kind: string;
+    readonly label?: string;
+    readonly service?: string;
+  }[];
+  readonly edges: readonly {
+    readonly from: string;
+    readonly to: string;
+    readonly kind: string;
+    readonly calls: number;
+  }[];
+}
+export type FindingItem = Readonly<Record<string, unknown>> & {
+  readonly rule: { readonly id: string };
+  readonly count: number;
+};
+
+/** How a finding came about, not what was found: differs between two runs over the same spans. */
+const VOLATILE = new Set(['id', 'raisedAt', 'revision', 'detectedAt', 'updatedAt']);
+
+function stable(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(stable);
+  if (value === null || typeof value !== 'object') return value;
+  const entries = Object.entries(value).filter(([key]) => !VOLATILE.has(key));
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, inner]) => [key, stable(inner)]));
+}
+
+const sorted = (counts: Iterable<readonly [string, number]>): Record<string, number> =>
+  Object.fromEntries([...counts].sort(([a], [b]) => (a < b ? -1 : 1)));
+
+export async function readOutcome(collector: CollectorProcess): Promise<Outcome> {
+  const operations = await collector.restAll<OperationItem>('/api/v1/operations?limit=200');
+  const graph = await collector.rest<Graph>('/api/v1/call-graph');
+  const services = new Map(
+    graph.nodes.filter((node) => node.kind === 'service').map((node) => [node.id, node.label ?? node.id]),
+  );
+  const edges = graph.edges.filter((edge) => services.has(edge.from) && services.has(edge.to));
+  const items = await collector.restAll<FindingItem & { id: string }>('/api/v1/findings?limit=200');
+  const findings = await Promise.all(items.map((item) => collector.rest<FindingItem>(`/api/v1/findings/${item.id}`)));
+  return {
+    operations: sorted(operations.map((item) => [`${item.service} ${item.method} ${item.route}`, item.calls])),
+    serviceEdges: sorted(edges.map((edge) => [`${services.get(edge.from)}>${services.get(edge.to)}`, edge.calls])),
+    findings: findings.map((finding) => JSON.stringify(stable(finding))).sort(),
+  };
+}
+
+/** The part of an outcome that the generator knows beforehand. */
+export function expectedCounts(truth: Truth): Pick<Outcome, 'operations' | 'serviceEdges'> {
+  return { operations: sorted(truth.operations), serviceEdges: sorted(truth.serviceEdges) };
+}
+
+/** Waits until no trace is open, so that everything sent has had its effect. */
+export async function untilSettled(collector: CollectorProcess, timeoutMs = 60_000): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const open = (await collector.metrics()).sum('spanwarden_open_traces');
+    if (open === 0) return;
+    if (Date.now() > deadline) throw new Error(`${open} traces still open after ${timeoutMs} ms`);
+    await sleep(100);
+  }
+}
