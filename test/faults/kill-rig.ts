@@ -108,9 +108,13 @@ export async function runUnderKills(settings: KillSettings): Promise<KillRun> {
 }
 
 /** `trace/span` of every acknowledged span that the collector does not give back, or gives back more than once. */
-export async function unaccounted(run: KillRun, traffic: Traffic): Promise<{ missing: string[]; repeated: string[] }> {
+export async function unaccounted(
+  collector: CollectorProcess,
+  ledger: Ledger,
+  traffic: Traffic,
+): Promise<{ missing: string[]; repeated: string[] }> {
   const wanted = new Map<string, Set<string>>();
-  for (const [flight, request] of run.ledger.entries()) {
+  for (const [flight, request] of ledger.entries()) {
     for (const key of traffic.spanKeys(flight, request)) {
       const [traceId, spanId] = key.split('/') as [string, string];
       const spans = wanted.get(traceId);
@@ -123,17 +127,23 @@ export async function unaccounted(run: KillRun, traffic: Traffic): Promise<{ mis
   const queue = wanted.entries();
   const reader = async (): Promise<void> => {
     for (const [traceId, spans] of queue) {
-      const found = new Map<string, number>();
-      const answer = await run.collector.restRaw(`/api/v1/traces/${traceId}`);
-      if (answer.status === 200) {
-        const trace = JSON.parse(answer.body) as { spans: { spanId: string }[] };
-        for (const { spanId } of trace.spans) found.set(spanId, (found.get(spanId) ?? 0) + 1);
-      } else if (answer.status !== 404)
-        throw new Error(`trace ${traceId}: ${answer.status} ${answer.body.slice(0, 200)}`);
+      const found = await countSpans(collector, traceId);
       for (const spanId of spans) if (!found.has(spanId)) missing.push(`${traceId}/${spanId}`);
       for (const [spanId, times] of found) if (times > 1) repeated.push(`${traceId}/${spanId}`);
     }
   };
   await Promise.all(Array.from({ length: 8 }, reader));
   return { missing, repeated };
+}
+
+/** How often each span id occurs in a trace as the collector gives it; empty when it knows no such trace. */
+async function countSpans(collector: CollectorProcess, traceId: string): Promise<Map<string, number>> {
+  const answer = await collector.restRaw(`/api/v1/traces/${traceId}`);
+  if (answer.status === 404) return new Map();
+  if (answer.status !== 200) throw new Error(`trace ${traceId}: ${answer.status} ${answer.body.slice(0, 200)}`);
+  const found = new Map<string, number>();
+  for (const { spanId } of (JSON.parse(answer.body) as { spans: { spanId: string }[] }).spans) {
+    found.set(spanId, (found.get(spanId) ?? 0) + 1);
+  }
+  return found;
 }

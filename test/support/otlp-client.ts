@@ -6,8 +6,8 @@ import { type ChannelOptions, Client, credentials, type Metadata, type ServiceEr
 /** What the other side said to one export, in the terms of the OTLP specification. */
 export type Answer =
   | { readonly kind: 'stored'; readonly rejectedSpans: number; readonly message: string }
-  /** The same bytes may be sent again. */
-  | { readonly kind: 'retry'; readonly code: string; readonly message: string }
+  /** The same bytes may be sent again; `hinted` when the answer says after how long. */
+  | { readonly kind: 'retry'; readonly code: string; readonly message: string; readonly hinted: boolean }
   /** The same bytes would fail again. */
   | { readonly kind: 'refused'; readonly code: string; readonly message: string };
 
@@ -116,7 +116,7 @@ export interface HttpSettings {
 export function createHttpExporter(settings: HttpSettings): Exporter {
   const agent = new Agent({ keepAlive: true, maxSockets: settings.sockets ?? 8 });
   const json = settings.contentType === 'application/json';
-  const answerOf = (code: number, body: Buffer): Answer => {
+  const answerOf = (code: number, body: Buffer, hinted: boolean): Answer => {
     if (code === 200 && !json) return parseResponse(body);
     if (code === 200) {
       const { partialSuccess = {} } = JSON.parse(body.toString() || '{}') as {
@@ -128,14 +128,16 @@ export function createHttpExporter(settings: HttpSettings): Exporter {
         message: partialSuccess.errorMessage ?? '',
       };
     }
-    const kind = [429, 502, 503, 504].includes(code) ? 'retry' : 'refused';
-    return { kind, code: String(code), message: body.toString('latin1') };
+    const message = body.toString('latin1');
+    if ([429, 502, 503, 504].includes(code)) return { kind: 'retry', code: String(code), message, hinted };
+    return { kind: 'refused', code: String(code), message };
   };
   return {
     send(bytes) {
       const body = settings.gzip === true ? gzipSync(bytes) : bytes;
       return new Promise((resolve) => {
-        const failed = (error: Error): void => resolve({ kind: 'retry', code: 'socket', message: error.message });
+        const failed = (error: Error): void =>
+          resolve({ kind: 'retry', code: 'socket', message: error.message, hinted: false });
         const request = httpRequest(
           {
             host: '127.0.0.1',
@@ -153,7 +155,10 @@ export function createHttpExporter(settings: HttpSettings): Exporter {
             const chunks: Buffer[] = [];
             response.on('data', (chunk: Buffer) => chunks.push(chunk));
             response.on('error', failed);
-            response.on('end', () => resolve(answerOf(response.statusCode ?? 0, Buffer.concat(chunks))));
+            response.on('end', () => {
+              const hinted = response.headers['retry-after'] !== undefined;
+              resolve(answerOf(response.statusCode ?? 0, Buffer.concat(chunks), hinted));
+            });
           },
         );
         request.on('error', failed);

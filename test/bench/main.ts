@@ -1,0 +1,229 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { CollectorProcess, type CollectorSettings } from '../support/collector-process.ts';
+import { emitted } from '../support/repo-root.ts';
+import { Traffic } from '../support/traffic.ts';
+import { ackLatency, openTraceMemory, saturate, type Throughput } from './load.ts';
+import { cpuSeconds } from './process-usage.ts';
+import { type Figure, passes, toTable, toText } from './report.ts';
+import { durableAppend, fdatasyncTimes, memcpyGigabytesPerSecond, type SyncTimes } from './yardsticks.ts';
+
+/**
+ * `npm run bench`: the whole collector from OTLP/gRPC to findings, as its senders see it, beside what the machine can
+ * do and what a naive server does in the same minutes. Options: --seconds N, --only a,b, --json, --naive-only.
+ */
+
+const PARTS = ['yardsticks', 'naive', 'sustained', 'latency', 'memory'] as const;
+type Part = (typeof PARTS)[number];
+const IDLE_MS = 2_000;
+const LATENCY_SPANS_PER_SECOND = 50_000;
+const MB = 1e6;
+
+const { values: options } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '10' },
+    only: { type: 'string', default: PARTS.join(',') },
+    json: { type: 'boolean', default: false },
+    seed: { type: 'string', default: '1' },
+    /** Measures this program instead of the collector: tries the bench itself. */
+    program: { type: 'string' },
+  },
+});
+const seconds = Number(options.seconds);
+const wanted = new Set(options.only.split(',') as Part[]);
+for (const part of wanted) if (!PARTS.includes(part)) throw new Error(`--only knows ${PARTS.join(', ')}, not ${part}`);
+const scratch = mkdtempSync(join(tmpdir(), 'spanwarden-bench-'));
+const figures: Figure[] = [];
+const notes: string[] = [];
+const progress = (text: string): void => {
+  if (process.stderr.isTTY) process.stderr.write(`${text}\n`);
+};
+const newTraffic = (): Traffic =>
+  new Traffic({ seed: Number(options.seed), tracesPerFlight: 512, requestSpansMax: 512 });
+
+/** Runs `work` against a fresh server process with a fresh data folder. */
+async function withServer<T>(
+  settings: Omit<CollectorSettings, 'dataDir'>,
+  work: (server: CollectorProcess, dataDir: string) => Promise<T>,
+): Promise<T> {
+  const dataDir = mkdtempSync(join(scratch, 'data-'));
+  const program = settings.program ?? (options.program === undefined ? undefined : [options.program]);
+  const server = await CollectorProcess.start({ ...settings, ...(program === undefined ? {} : { program }), dataDir });
+  try {
+    return await work(server, dataDir);
+  } catch (error) {
+    throw new Error(`the server printed:\n${server.output.slice(-4_000)}`, { cause: error });
+  } finally {
+    await server.stop();
+    rmSync(dataDir, { recursive: true, force: true });
+  }
+}
+
+interface Yardsticks {
+  readonly memcpyGigabytes: number;
+  readonly append: { readonly spansPerSecond: number; readonly megabytesPerSecond: number };
+  readonly small: SyncTimes;
+  readonly floor: SyncTimes;
+}
+
+async function measureYardsticks(): Promise<Yardsticks> {
+  progress('yardsticks: memcpy, fdatasync, durable append');
+  const memcpyGigabytes = memcpyGigabytesPerSecond();
+  const small = await fdatasyncTimes(scratch, 4_096, 200, 2);
+  const floor = await fdatasyncTimes(scratch, 64 << 10, 100, 4);
+  const append = durableAppend(scratch, 450, 72, 2);
+  const times = (sync: SyncTimes): string =>
+    `${toText(sync.p50Ms)} / ${toText(sync.p99Ms)} / ${toText(sync.p999Ms)} ms`;
+  notes.push(
+    `memcpy ${toText(memcpyGigabytes)} GB/s`,
+    `fdatasync p50 / p99 / p99.9: 4 KiB at 200/s ${times(small)}; 64 KiB at 100/s ${times(floor)}`,
+    `raw durable append (SQLite WAL FULL, 72 B a span, 4 x 450 spans a commit): ${toText(append.spansPerSecond)} spans/s, ${toText(append.megabytesPerSecond)} MB/s`,
+  );
+  return { memcpyGigabytes, append, small, floor };
+}
+
+async function measureNaive(): Promise<Throughput> {
+  progress('naive server: as fast as it answers');
+  return withServer(
+    { program: [emitted('bench/naive-server.js')], env: { SPANWARDEN_ASSEMBLE_IDLE_MS: String(IDLE_MS) } },
+    (server, dataDir) => saturate(server, newTraffic(), { seconds: Math.min(seconds, 6), idleMs: IDLE_MS, dataDir }),
+  );
+}
+
+async function measureSustained(yardsticks: Yardsticks | undefined, naive: Throughput | undefined): Promise<void> {
+  progress('collector: as fast as it answers');
+  const gcFile = join(scratch, 'gc');
+  await withServer(
+    {
+      nodeArgs: ['--import', emitted('support/gc-watch.js')],
+      env: { SPANWARDEN_ASSEMBLE_IDLE_MS: String(IDLE_MS), GC_WATCH_FILE: gcFile },
+    },
+    async (server, dataDir) => {
+      const result = await saturate(server, newTraffic(), { seconds, idleMs: IDLE_MS, dataDir });
+      const perCore = 1e6 / result.cpuUsPerSpan;
+      const naivePerCore = naive === undefined ? undefined : 1e6 / naive.cpuUsPerSpan;
+      const beside = (value: number | undefined): { naive?: number } => (value === undefined ? {} : { naive: value });
+      figures.push(
+        {
+          measure: 'sustained, 2 cores incl. generator',
+          value: result.sustainedPerSecond,
+          unit: 'spans/s',
+          ...(yardsticks === undefined
+            ? {}
+            : { ceiling: { name: 'raw durable append', value: yardsticks.append.spansPerSecond } }),
+          ...beside(naive?.sustainedPerSecond),
+          gate: { bound: 150_000, atLeast: true },
+        },
+        {
+          measure: 'spans per CPU second, rules on, durable',
+          value: perCore,
+          unit: 'spans/s',
+          ...beside(naivePerCore),
+          gate: { bound: Math.max(100_000, 5 * (naivePerCore ?? 0)), atLeast: true },
+        },
+        { measure: 'CPU', value: result.cpuUsPerSpan, unit: 'us/span', ...beside(naive?.cpuUsPerSpan) },
+        {
+          measure: 'on disk, all in',
+          value: result.bytesPerSpan,
+          unit: 'B/span',
+          ...beside(naive?.bytesPerSpan),
+          gate: { bound: 80, atLeast: false },
+        },
+        {
+          measure: 'longest GC pause, receiving thread',
+          value: longestPauseMs(gcFile, result.fromMs, result.toMs),
+          unit: 'ms',
+          gate: { bound: 20, atLeast: false },
+        },
+      );
+      notes.push(
+        `sustained run: ${result.spans} spans, acknowledged ${toText(result.ackedPerSecond)}/s, ${result.retries} retried exports, generator ${toText(result.generatorCpuUsPerSpan)} us/span`,
+      );
+      const stages = (await server.metrics()).by('spanwarden_stage_seconds_total', 'stage');
+      const total = cpuSeconds(server.pid);
+      for (const [stage, used] of [...stages].sort((a, b) => b[1] - a[1])) {
+        notes.push(
+          `stage ${stage}: ${toText((used * 1e6) / result.spans)} us/span, ${((100 * used) / total).toFixed(1)} % of the process's CPU`,
+        );
+      }
+    },
+  );
+}
+
+function longestPauseMs(file: string, fromMs: number, toMs: number): number {
+  if (!existsSync(file)) return Number.NaN;
+  const pauses = readFileSync(file, 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ').map(Number) as [number, number])
+    .filter(([atMs]) => atMs >= fromMs && atMs <= toMs);
+  return Math.max(0, ...pauses.map(([, pauseMs]) => pauseMs));
+}
+
+async function measureLatency(before: SyncTimes | undefined): Promise<void> {
+  progress(`collector: acknowledgements at ${LATENCY_SPANS_PER_SECOND} spans/s`);
+  const latency = await withServer({ env: { SPANWARDEN_ASSEMBLE_IDLE_MS: String(IDLE_MS) } }, (server) =>
+    ackLatency(server, newTraffic(), { spansPerSecond: LATENCY_SPANS_PER_SECOND, seconds, warmUpSeconds: 3 }),
+  );
+  const after = await fdatasyncTimes(scratch, 64 << 10, 100, 4);
+  const floorMs = Math.max(before?.p99Ms ?? 0, after.p99Ms);
+  const floor50Ms = Math.max(before?.p50Ms ?? 0, after.p50Ms);
+  figures.push(
+    {
+      measure: 'ack p50 at 50k spans/s',
+      value: latency.p50Ms,
+      unit: 'ms',
+      ceiling: { name: 'fdatasync p50', value: floor50Ms },
+    },
+    {
+      measure: 'ack p99 at 50k spans/s',
+      value: latency.p99Ms,
+      unit: 'ms',
+      ceiling: { name: 'fdatasync p99', value: floorMs },
+      gate: { bound: floorMs + 15, atLeast: false },
+    },
+  );
+  notes.push(
+    `latency run: ${toText(latency.spansPerSecond)} spans/s in ${latency.exports} exports, p99.9 ${toText(latency.p999Ms)} ms, ${latency.failed} failed; fdatasync p99 after it ${toText(after.p99Ms)} ms`,
+  );
+}
+
+async function measureMemory(): Promise<void> {
+  progress('collector: memory with open traces');
+  const env = { SPANWARDEN_ASSEMBLE_IDLE_MS: '300000', SPANWARDEN_ASSEMBLE_CAP_MS: '600000' };
+  const { atOpenTraces, atSpans } = await withServer({ env }, (server) =>
+    openTraceMemory(server, newTraffic(), { openTraces: 100_000, spans: 1_000_000 }),
+  );
+  figures.push(
+    {
+      measure: `RSS, ${toText(atOpenTraces.openTraces)} open traces`,
+      value: atOpenTraces.residentBytes / MB,
+      unit: 'MB',
+    },
+    {
+      measure: `RSS, 1 M live spans (${toText(atSpans.openTraces)} open traces)`,
+      value: atSpans.residentBytes / MB,
+      unit: 'MB',
+      gate: { bound: 900, atLeast: false },
+    },
+  );
+  notes.push(`memory run: peak ${toText(atSpans.peakBytes / MB)} MB`);
+}
+
+try {
+  const yardsticks = wanted.has('yardsticks') ? await measureYardsticks() : undefined;
+  const naive = wanted.has('naive') ? await measureNaive() : undefined;
+  if (wanted.has('sustained')) await measureSustained(yardsticks, naive);
+  if (wanted.has('latency')) await measureLatency(yardsticks?.floor);
+  if (wanted.has('memory')) await measureMemory();
+  const machine = `node ${process.version}, ${availableParallelism()} cores`;
+  if (options.json) {
+    const rows = figures.map((figure) => ({ ...figure, passes: passes(figure) ?? null }));
+    console.log(JSON.stringify({ machine, seconds, figures: rows, notes }, null, 2));
+  } else {
+    console.log(`${machine}\n${toTable(figures)}\n${notes.map((note) => `  ${note}`).join('\n')}`);
+  }
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}
