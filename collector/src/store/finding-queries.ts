@@ -86,10 +86,7 @@ const MATCHES_READ_PER_END = 200;
 const HISTORY_ENTRIES = 50;
 const FROM = 'FROM findings f JOIN rules r ON r.rule = f.rule';
 
-export function createFindingQueries(
-  database: Database,
-  settings: { readonly assembleIdleMs: number },
-): FindingQueries {
+export function createFindingQueries(database: Database, assembleIdleMs: number): FindingQueries {
   const audit = createAudit(database);
   const pages = new Map<string, Statement<unknown[]>>();
   const byId = database.prepare(
@@ -128,7 +125,7 @@ export function createFindingQueries(
       principal: row.principal,
       firstSeen: toRfc3339(row.first_us),
       detectableAt: toRfc3339(row.detectable_us),
-      raisedAt: toRfc3339(row.detectable_us + settings.assembleIdleMs * 1000),
+      raisedAt: toRfc3339(row.detectable_us + assembleIdleMs * 1000),
       lastSeen: toRfc3339(row.last_us),
       dwellMs: Math.floor((row.last_us - row.first_us) / 1000),
       count: row.count,

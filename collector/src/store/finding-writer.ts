@@ -20,12 +20,14 @@ export interface FindingWriter {
   forget(): void;
 }
 
-/** Told when a closed finding's behaviour starts again after a silent window. */
-export type OnReopen = (finding: {
-  readonly fingerprint: string;
-  readonly id: string;
-  readonly status: string;
-}) => void;
+export interface FindingWriterSettings {
+  /** Matches per finding that are kept in full, the earliest ones. */
+  readonly evidenceMatchesMax: number;
+  /** A closed finding's behaviour started again after a silent window. */
+  readonly onReopen: (finding: { readonly fingerprint: string; readonly status: string }) => void;
+  /** A match was counted and not kept in full. */
+  readonly onCut: () => void;
+}
 
 interface FindingRow {
   finding: number;
@@ -80,11 +82,7 @@ interface Work {
   readonly before: { readonly episodes: number; readonly lastUs: number };
 }
 
-export function createFindingWriter(
-  database: Database,
-  settings: { readonly evidenceMatchesMax: number },
-  onReopen: OnReopen,
-): FindingWriter {
+export function createFindingWriter(database: Database, settings: FindingWriterSettings): FindingWriter {
   const sql = prepareFindingSql(database);
   const ruleRows = new Map<string, number>();
 
@@ -243,6 +241,7 @@ export function createFindingWriter(
     }
     if (finding.details >= settings.evidenceMatchesMax) {
       const latest = sql.latestDetail.get(finding.finding) as (Place & { match: number }) | undefined;
+      settings.onCut();
       if (latest === undefined || comparePlaces({ event_us: row.event_us, ...path }, latest) >= 0) return;
       dropDetail(work, latest.match);
     }
@@ -265,7 +264,7 @@ export function createFindingWriter(
     }
     if (work.headMoved && finding.count > 0) writeHead(finding);
     if (isClosed(finding) && finding.episodes > work.before.episodes && finding.last_us > work.before.lastUs) {
-      onReopen(finding);
+      settings.onReopen(finding);
       sql.reopen.run(finding.finding);
     }
     sql.updateFinding.run(finding);

@@ -1,11 +1,14 @@
 import type { Database } from 'better-sqlite3';
+import { Counters } from '../base/counters.ts';
+import { DEFAULT_LIMITS } from '../base/limits.ts';
 import type { Checkpoint, StoreDelta } from '../base/outcome.ts';
 import { type AuditVerdict, createAudit } from './audit.ts';
+import { createCheckpointQuery } from './checkpoint-query.ts';
 import { openInMemory, openWritable, STORE_FILE } from './database.ts';
 import { createFindingQueries } from './finding-queries.ts';
 import { createFindingWriter } from './finding-writer.ts';
 import { migrate } from './migrate.ts';
-import { createReader, type StoreReader } from './reader.ts';
+import { createReader, type ReaderSettings, type StoreReader } from './reader.ts';
 import { createRetention, type RetentionResult, type RetentionSettings } from './retention.ts';
 import { createCounts, type StoreCounts } from './store-counts.ts';
 import { createTrafficWriter } from './traffic-writer.ts';
@@ -17,13 +20,13 @@ import type { FindingDetail } from './views.ts';
  * SQLite file. It never asks in which order deltas came: whatever it answers is a function of their sum.
  */
 
-export interface StoreSettings {
-  /** Silence after which a trace closes: a finding is raised that long after it became detectable. */
-  readonly assembleIdleMs: number;
+export interface StoreSettings extends ReaderSettings {
   /** Matches per finding that are kept in full, the earliest ones. Default 16. */
   readonly evidenceMatchesMax?: number;
   /** Wall clock in microseconds for audit entries. Default the system's. */
   readonly now?: () => number;
+  /** Counts what was written, folded and cut. */
+  readonly counters?: Counters;
 }
 
 export interface Store {
@@ -81,14 +84,18 @@ export function openMemoryStore(settings: StoreSettings): { readonly store: Stor
 function createStore(database: Database, settings: StoreSettings): Store {
   const evidenceMatchesMax = settings.evidenceMatchesMax ?? EVIDENCE_MATCHES_MAX;
   const now = settings.now ?? (() => Date.now() * 1000);
+  const counters = settings.counters ?? new Counters();
   const audit = createAudit(database);
   const triage = createTriage(database, audit, now);
-  const findings = createFindingWriter(database, { evidenceMatchesMax }, (finding) => triage.reopened(finding));
+  const findings = createFindingWriter(database, {
+    evidenceMatchesMax,
+    onReopen: (finding) => triage.reopened(finding),
+    onCut: () => counters.dropped('store', 'evidence-matches'),
+  });
   const traffic = createTrafficWriter(database);
   const retention = createRetention(database, evidenceMatchesMax);
-  const queries = createFindingQueries(database, settings);
+  const queries = createFindingQueries(database, settings.assembleIdleMs ?? DEFAULT_LIMITS.assembleIdleMs);
   const counts = createCounts(database);
-  const readCheckpoint = database.prepare('SELECT next_offset, horizon_offset, open_traces FROM checkpoint');
   const writeCheckpoint = database.prepare('INSERT OR REPLACE INTO checkpoint VALUES (1, ?, ?, ?)');
 
   const applyAll = database.transaction((delta: StoreDelta): string[] => {
@@ -116,17 +123,7 @@ function createStore(database: Database, settings: StoreSettings): Store {
         throw error;
       }
     },
-    checkpoint() {
-      const row = readCheckpoint.get() as
-        | { next_offset: number; horizon_offset: number; open_traces: Buffer }
-        | undefined;
-      if (row === undefined) return undefined;
-      return {
-        nextOffset: row.next_offset,
-        horizonOffset: row.horizon_offset,
-        openTraces: new Uint8Array(row.open_traces),
-      };
-    },
+    checkpoint: createCheckpointQuery(database),
     setFindingStatus(id, to, ifRevision) {
       const result = change.immediate(id, to, ifRevision);
       if (result.outcome !== 'changed') return result;
