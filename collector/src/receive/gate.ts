@@ -27,7 +27,7 @@ export interface GateSettings {
   readonly checkCredentials: CheckCredentials;
   readonly memory: MemoryGuard;
   readonly counters: Counters;
-  readonly log: ReceiverLog;
+  readonly logger: ReceiverLog;
 }
 
 /**
@@ -147,7 +147,7 @@ export class Gate {
     const nowMs = performance.now();
     if (nowMs - this.#bugLoggedMs < BUG_LOG_EVERY_MS) return;
     this.#bugLoggedMs = nowMs;
-    this.#settings.log.error(describeBug(error), 'an export failed because of a bug');
+    this.#settings.logger.error(describeBug(error), 'an export failed because of a bug');
   }
 }
 

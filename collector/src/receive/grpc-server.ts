@@ -1,5 +1,6 @@
 import { createServer } from 'node:net';
 import {
+  logVerbosity,
   Metadata,
   Server,
   ServerCredentials,
@@ -10,6 +11,7 @@ import {
   type ServiceDefinition,
   type StatusObject,
   type sendUnaryData,
+  setLogVerbosity,
 } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import type { Counters } from '../base/counters.ts';
@@ -56,6 +58,8 @@ export async function openGrpcServer(
   ledger: HalfOpenLedger,
 ): Promise<GrpcServer> {
   const { counters } = settings;
+  // The library prints headers it dislikes, tokens included, to stderr.
+  setLogVerbosity(logVerbosity.NONE);
   const connections = new GrpcConnections(settings.connectionLimits, ledger, counters);
   const server = new Server({
     ...serverOptions(settings.limits),

@@ -44,7 +44,7 @@ export async function openHttpServer(
   const server = createServer({
     requestTimeout: limits.stallMs * STALLS_PER_REQUEST,
     headersTimeout: limits.stallMs,
-    connectionsCheckingInterval: Math.min(1000, limits.stallMs / 4),
+    connectionsCheckingInterval: Math.ceil(Math.min(1000, limits.stallMs / 4)),
     keepAliveTimeout: KEEP_ALIVE_MS,
   });
   server.maxConnections = settings.connectionsMax;

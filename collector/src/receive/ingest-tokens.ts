@@ -10,7 +10,7 @@ export interface Credentials {
 /** Throws `RejectedError` with code `unauthenticated` when no valid token is presented. */
 export type CheckCredentials = (credentials: Credentials) => void;
 
-const BEARER = /^bearer +(\S+) *$/i;
+const BEARER = /^bearer +(\S+)$/i;
 
 /**
  * Checks ingest tokens against their SHA-256 digests (32 bytes each). The cost does not depend on how much of a token

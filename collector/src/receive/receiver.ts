@@ -24,7 +24,7 @@ export interface ReceiverSettings {
   readonly connectionsMax?: number | undefined;
   /** Open gRPC connections of one remote address. */
   readonly connectionsPerAddressMax?: number | undefined;
-  readonly log: ReceiverLog;
+  readonly logger: ReceiverLog;
   readonly counters: Counters;
 }
 
@@ -58,12 +58,15 @@ const LINGER_MS = 500;
  * @throws ListenError when a port cannot be had; RangeError for a token digest of the wrong length.
  */
 export async function createReceiver(settings: ReceiverSettings, admit: Admit): Promise<Receiver> {
-  const { limits, counters, log, connectionsMax = CONNECTIONS_MAX } = settings;
+  const { limits, counters, logger, connectionsMax = CONNECTIONS_MAX } = settings;
   const { connectionsPerAddressMax = CONNECTIONS_PER_ADDRESS_MAX } = settings;
   const checkCredentials = createCredentialCheck(settings.tokens ?? []);
   const memory = createMemoryGuard(settings.memoryBytesMax);
   const ledger = new HalfOpenLedger(limits, memory, counters);
-  const gate = new Gate({ inFlightBytesMax: limits.inFlightBytesMax, checkCredentials, memory, counters, log }, admit);
+  const gate = new Gate(
+    { inFlightBytesMax: limits.inFlightBytesMax, checkCredentials, memory, counters, logger },
+    admit,
+  );
   const stopTimers = (): void => {
     memory.stop();
     ledger.stop();
