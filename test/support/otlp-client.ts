@@ -80,13 +80,12 @@ export function createGrpcExporter(settings: GrpcSettings): Exporter {
   );
   let turn = 0;
   const toAnswer = (error: ServiceError): Answer => {
-    const again =
-      RETRYABLE.has(error.code) || (error.code === status.RESOURCE_EXHAUSTED && hasRetryInfo(error.metadata));
-    return {
-      kind: again ? 'retry' : 'refused',
-      code: status[error.code] ?? String(error.code),
-      message: error.details,
-    };
+    const hinted = hasRetryInfo(error.metadata);
+    const code = status[error.code] ?? String(error.code);
+    const again = RETRYABLE.has(error.code) || (error.code === status.RESOURCE_EXHAUSTED && hinted);
+    return again
+      ? { kind: 'retry', code, message: error.details, hinted }
+      : { kind: 'refused', code, message: error.details };
   };
   return {
     send(bytes) {

@@ -19,18 +19,8 @@ interface OperationItem {
   readonly calls: number;
 }
 interface Graph {
-  readonly nodes: readonly {
-    readonly id: string;
-    readonly kind: string;
-    readonly label?: string;
-    readonly service?: string;
-  }[];
-  readonly edges: readonly {
-    readonly from: string;
-    readonly to: string;
-    readonly kind: string;
-    readonly calls: number;
-  }[];
+  readonly nodes: readonly { readonly id: string; readonly kind: string; readonly name: string }[];
+  readonly edges: readonly { readonly from: string; readonly to: string; readonly calls: number }[];
 }
 export type FindingItem = Readonly<Record<string, unknown>> & {
   readonly rule: { readonly id: string };
@@ -53,9 +43,7 @@ const sorted = (counts: Iterable<readonly [string, number]>): Record<string, num
 export async function readOutcome(collector: CollectorProcess): Promise<Outcome> {
   const operations = await collector.restAll<OperationItem>('/api/v1/operations?limit=200');
   const graph = await collector.rest<Graph>('/api/v1/call-graph');
-  const services = new Map(
-    graph.nodes.filter((node) => node.kind === 'service').map((node) => [node.id, node.label ?? node.id]),
-  );
+  const services = new Map(graph.nodes.filter((node) => node.kind === 'service').map((node) => [node.id, node.name]));
   const edges = graph.edges.filter((edge) => services.has(edge.from) && services.has(edge.to));
   const items = await collector.restAll<FindingItem & { id: string }>('/api/v1/findings?limit=200');
   const findings = await Promise.all(items.map((item) => collector.rest<FindingItem>(`/api/v1/findings/${item.id}`)));
@@ -71,12 +59,17 @@ export function expectedCounts(truth: Truth): Pick<Outcome, 'operations' | 'serv
   return { operations: sorted(truth.operations), serviceEdges: sorted(truth.serviceEdges) };
 }
 
-/** Waits until no trace is open, so that everything sent has had its effect. */
+/** Counters reach /metrics, and conclusions the store, within this time. */
+const REPORTED_MS = 2_500;
+
+/** Waits until no trace has been open for a while, so that everything sent has had its effect where it can be read. */
 export async function untilSettled(collector: CollectorProcess, timeoutMs = 60_000): Promise<void> {
   const deadline = Date.now() + timeoutMs;
+  let quietSince = Date.now();
   for (;;) {
     const open = (await collector.metrics()).sum('spanwarden_open_traces');
-    if (open === 0) return;
+    if (open > 0) quietSince = Date.now();
+    if (Date.now() - quietSince > REPORTED_MS) return;
     if (Date.now() > deadline) throw new Error(`${open} traces still open after ${timeoutMs} ms`);
     await sleep(100);
   }
