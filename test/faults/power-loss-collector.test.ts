@@ -2,7 +2,6 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import Database from 'better-sqlite3';
 import { openSpanLogReader } from 'spanwarden/dist/log/reader.js';
 import { openSpanLog } from 'spanwarden/dist/log/span-log.js';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -12,6 +11,7 @@ import { readOutcome, untilSettled } from '../support/outcome.ts';
 import { chosenSeed, createRandom } from '../support/random.ts';
 import { Traffic } from '../support/traffic.ts';
 import { AckLog, buildRecorder, cutAndCheck, readRecords, recording } from './power-loss.ts';
+import { integrityOf } from './sqlite-integrity.ts';
 
 const CUTS = 300;
 /** So many of the cuts are also given to a whole collector, which takes a second each. */
@@ -62,15 +62,6 @@ async function recordLives(library: string, dataDir: string, log: string): Promi
     await collector.kill();
   }
   acks.close();
-}
-
-function integrityOf(path: string): string {
-  const db = new Database(path);
-  try {
-    return String(db.pragma('integrity_check', { simple: true }));
-  } finally {
-    db.close();
-  }
 }
 
 /** `trace/span` of every span in the log, in a folder that a power cut left. */
