@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { CollectorProcess, type CollectorSettings } from '../support/collector-process.ts';
 import { emitted } from '../support/repo-root.ts';
 import { Traffic } from '../support/traffic.ts';
+import { decodeUsPerSpan } from './decode-ceiling.ts';
 import { ackLatency, openTraceMemory, saturate, type Throughput } from './load.ts';
 import { cpuSeconds } from './process-usage.ts';
 import { type Figure, passes, toTable, toText } from './report.ts';
@@ -62,26 +63,26 @@ async function withServer<T>(
 }
 
 interface Yardsticks {
-  readonly memcpyGigabytes: number;
+  readonly decodeUsPerSpan: number;
   readonly append: { readonly spansPerSecond: number; readonly megabytesPerSecond: number };
-  readonly small: SyncTimes;
   readonly floor: SyncTimes;
 }
 
 async function measureYardsticks(): Promise<Yardsticks> {
-  progress('yardsticks: memcpy, fdatasync, durable append');
+  progress('yardsticks: memcpy, decoder alone, fdatasync, durable append');
   const memcpyGigabytes = memcpyGigabytesPerSecond();
+  const decode = decodeUsPerSpan(newTraffic(), 2);
   const small = await fdatasyncTimes(scratch, 4_096, 200, 2);
   const floor = await fdatasyncTimes(scratch, 64 << 10, 100, 4);
   const append = durableAppend(scratch, 450, 72, 2);
   const times = (sync: SyncTimes): string =>
     `${toText(sync.p50Ms)} / ${toText(sync.p99Ms)} / ${toText(sync.p999Ms)} ms`;
   notes.push(
-    `memcpy ${toText(memcpyGigabytes)} GB/s`,
+    `memcpy ${toText(memcpyGigabytes)} GB/s; decoder alone ${toText(decode)} us/span = ${toText(1e6 / decode)} spans/s a core`,
     `fdatasync p50 / p99 / p99.9: 4 KiB at 200/s ${times(small)}; 64 KiB at 100/s ${times(floor)}`,
     `raw durable append (SQLite WAL FULL, 72 B a span, 4 x 450 spans a commit): ${toText(append.spansPerSecond)} spans/s, ${toText(append.megabytesPerSecond)} MB/s`,
   );
-  return { memcpyGigabytes, append, small, floor };
+  return { decodeUsPerSpan: decode, append, floor };
 }
 
 async function measureNaive(): Promise<Throughput> {
@@ -120,6 +121,9 @@ async function measureSustained(yardsticks: Yardsticks | undefined, naive: Throu
           measure: 'spans per CPU second, rules on, durable',
           value: perCore,
           unit: 'spans/s',
+          ...(yardsticks === undefined
+            ? {}
+            : { ceiling: { name: 'decoder alone', value: 1e6 / yardsticks.decodeUsPerSpan } }),
           ...beside(naivePerCore),
           gate: { bound: Math.max(100_000, 5 * (naivePerCore ?? 0)), atLeast: true },
         },
@@ -222,7 +226,9 @@ try {
     const rows = figures.map((figure) => ({ ...figure, passes: passes(figure) ?? null }));
     console.log(JSON.stringify({ machine, seconds, figures: rows, notes }, null, 2));
   } else {
-    console.log(`${machine}\n${toTable(figures)}\n${notes.map((note) => `  ${note}`).join('\n')}`);
+    console.log(
+      `${machine}\n${figures.length === 0 ? '' : `${toTable(figures)}\n`}${notes.map((note) => `  ${note}`).join('\n')}`,
+    );
   }
 } finally {
   rmSync(scratch, { recursive: true, force: true });
