@@ -1,0 +1,461 @@
+import { copyRows, type SpanBatch, toHex } from '../base/batch.ts';
+import type { Counters } from '../base/counters.ts';
+import type { Limits } from '../base/limits.ts';
+import type { ClosedBy, ClosedTrace, SpanRows } from '../base/trace.ts';
+import { createIdHash } from './hash.ts';
+import { NONE, OpenRows } from './open-rows.ts';
+import { OpenTraces } from './open-traces.ts';
+import { RecentTraces } from './recent-traces.ts';
+import { columnBytes, RetainedBatches } from './retained-batches.ts';
+import { parseSnapshot, SnapshotWriter } from './snapshot.ts';
+
+export type { ClosedBy, ClosedTrace, PathTree, SpanRows, TraceRevision } from '../base/trace.ts';
+export { buildPaths, type PathSettings } from './paths.ts';
+
+/**
+ * Batches of spans in, closed traces out: every span exactly once, in bounded memory, whatever the order of arrival. It
+ * never reads a clock, never judges a span, and never looks at attributes.
+ *
+ * Time is the time of receipt that callers pass in. What closes when depends on those times alone, not on how often
+ * `tick` is called: `accept` first closes what was due by its own time.
+ */
+
+/** Reads back what is stored of a trace that closed. MUST show every row accepted under an offset below `beforeOffset`. */
+export interface TraceHistory {
+  readTrace(traceId: string, beforeOffset: number): SpanBatch | undefined;
+  /** The last revision of a trace where it is not the ordinary one (revision 1, closed by silence). */
+  mark(traceId: string): { readonly revision: number; readonly closedBy: ClosedBy } | undefined;
+}
+
+export interface AssemblerSettings {
+  readonly limits: Pick<Limits, 'openTracesMax' | 'openBytesMax' | 'assembleIdleMs' | 'assembleCapMs' | 'reopenMs'>;
+  readonly counters: Counters;
+}
+
+export interface LogRecord {
+  readonly offset: number;
+  readonly receivedUs: number;
+  readonly batch: SpanBatch;
+}
+
+export interface Assembler {
+  /**
+   * Takes the rows in as record `offset` of the log; offsets and times (whole microseconds) MUST NOT fall. Rows with
+   * `duplicate[i] === 1` repeat a span of the same batch, of an open trace or of a recently closed one, and must not be
+   * stored again; the first content wins. May call `onClose`.
+   */
+  accept(
+    batch: SpanBatch,
+    offset: number,
+    receivedUs: number,
+  ): { readonly duplicates: number; readonly duplicate: Uint8Array | undefined };
+  /** Closes what is due at `nowUs`, ordered by (time it was due, trace id). */
+  tick(nowUs: number): void;
+  /** Closes everything, ordered by (event time, trace id). */
+  flush(): void;
+  /** The lowest offset that an open trace has new spans in; `nextOffset` when there is none. */
+  horizonOffset(nextOffset: number): number;
+  /** The open traces without their spans, for `restore`. */
+  snapshot(): Uint8Array;
+  /**
+   * Rebuilds the open table of an assembler that took nothing in yet: from a snapshot, the log's records from the
+   * horizon up to the offset of the snapshot, and the keys (low 64 bits of the ids) of traces that may have closed.
+   */
+  restore(snapshot: Uint8Array, records: Iterable<LogRecord>, recentTraceKeys: Iterable<BigUint64Array>): void;
+  readonly openTraces: number;
+  /** Spans held for open traces, those of former revisions included. */
+  readonly openSpans: number;
+  /** Bytes of columns held for open traces. */
+  readonly openBytes: number;
+}
+
+/** Memory that compaction does not bother about. */
+const COMPACTION_SLACK_BYTES = 4 * 1024 * 1024;
+const COMPACTED_ROWS_MAX = 2048;
+/** One trace may hold this share of `openBytesMax`; beyond it the trace goes on in segments that are judged apart. */
+const TRACE_BYTES_SHARE = 1 / 8;
+/** Closed traces whose last revision is remembered here, so that a mark still on its way to the store is seen. */
+const MARKS_MAX = 100_000;
+
+interface Mark {
+  readonly revision: number;
+  readonly closedBy: ClosedBy;
+  /** The trace is too large to be read back: late spans make a segment of their own. */
+  readonly sealed: boolean;
+}
+
+/** `onClose` is called synchronously from `accept`, `tick` and `flush`; rows are valid as long as they are referenced. */
+export function createAssembler(
+  settings: AssemblerSettings,
+  history: TraceHistory,
+  onClose: (trace: ClosedTrace) => void,
+): Assembler {
+  return new OpenTable(settings, history, onClose);
+}
+
+class OpenTable implements Assembler {
+  readonly #counters: Counters;
+  readonly #history: TraceHistory;
+  readonly #onClose: (trace: ClosedTrace) => void;
+  readonly #idleUs: number;
+  readonly #capUs: number;
+  readonly #tracesMax: number;
+  readonly #bytesMax: number;
+  readonly #hash = createIdHash();
+  readonly #batches = new RetainedBatches(this.#hash);
+  readonly #rows = new OpenRows(this.#hash, this.#batches);
+  readonly #traces = new OpenTraces();
+  readonly #recent: RecentTraces;
+  readonly #marks = new Map<string, Mark>();
+  readonly #overfull = new Set<number>();
+  #clockUs = Number.NEGATIVE_INFINITY;
+
+  constructor(settings: AssemblerSettings, history: TraceHistory, onClose: (trace: ClosedTrace) => void) {
+    const { limits } = settings;
+    this.#counters = settings.counters;
+    this.#history = history;
+    this.#onClose = onClose;
+    this.#idleUs = limits.assembleIdleMs * 1000;
+    this.#capUs = limits.assembleCapMs * 1000;
+    this.#tracesMax = limits.openTracesMax;
+    this.#bytesMax = limits.openBytesMax;
+    this.#recent = new RecentTraces(this.#hash, limits.reopenMs * 1000);
+  }
+
+  get openTraces(): number {
+    return this.#traces.count;
+  }
+
+  get openSpans(): number {
+    return this.#rows.count;
+  }
+
+  get openBytes(): number {
+    return this.#batches.heldBytes;
+  }
+
+  accept(batch: SpanBatch, offset: number, receivedUs: number) {
+    this.tick(receivedUs);
+    const batchId = this.#batches.add(batch);
+    let duplicate: Uint8Array | undefined;
+    let duplicates = 0;
+    let slot = NONE;
+    const id = batch.traceId;
+    for (let row = 0; row < batch.count; row++) {
+      const at = 4 * row;
+      // Exporters batch by time, so neighbours often are of one trace.
+      if (
+        slot === NONE ||
+        id[at + 3] !== id[at - 1] ||
+        id[at + 2] !== id[at - 2] ||
+        id[at + 1] !== id[at - 3] ||
+        id[at] !== id[at - 4]
+      ) {
+        slot = this.#slotOf(id[at]!, id[at + 1]!, id[at + 2]!, id[at + 3]!, offset);
+      }
+      if (!this.#take(slot, batchId, batch, row, offset)) {
+        duplicate ??= new Uint8Array(batch.count);
+        duplicate[row] = 1;
+        duplicates++;
+      }
+    }
+    this.#batches.settle(batchId);
+    this.#keepLimits();
+    return { duplicates, duplicate };
+  }
+
+  tick(nowUs: number): void {
+    const now = Math.floor(nowUs);
+    if (now > this.#clockUs) this.#clockUs = now;
+    const due = this.#dueTraces();
+    if (due.length === 0) return;
+    for (const slot of due) this.#close(slot, this.#isCapFirst(slot) ? 'cap' : 'idle');
+    this.#compactIfWasteful();
+  }
+
+  flush(): void {
+    const traces = this.#traces;
+    const slots: number[] = [];
+    const eventUs = new Map<number, number>();
+    for (let slot = traces.idle.head; slot !== NONE; slot = traces.idle.next(slot)) {
+      slots.push(slot);
+      eventUs.set(slot, this.#eventUs(slot));
+    }
+    slots.sort((a, b) => eventUs.get(a)! - eventUs.get(b)! || traces.compareIds(a, b));
+    for (const slot of slots) this.#close(slot, 'flush');
+  }
+
+  horizonOffset(nextOffset: number): number {
+    const traces = this.#traces;
+    let horizon = nextOffset;
+    for (let slot = traces.age.head; slot !== NONE; slot = traces.age.next(slot)) {
+      if (!traces.isQuiet(slot) && traces.offset[slot]! < horizon) horizon = traces.offset[slot]!;
+    }
+    return horizon;
+  }
+
+  snapshot(): Uint8Array {
+    const traces = this.#traces;
+    const writer = new SnapshotWriter(this.#clockUs);
+    for (let slot = traces.idle.head; slot !== NONE; slot = traces.idle.next(slot)) {
+      if (traces.isQuiet(slot)) continue;
+      writer.add({
+        w0: traces.id[4 * slot]!,
+        w1: traces.id[4 * slot + 1]!,
+        w2: traces.id[4 * slot + 2]!,
+        w3: traces.id[4 * slot + 3]!,
+        firstUs: traces.firstUs[slot]!,
+        lastUs: traces.lastUs[slot]!,
+        offset: traces.offset[slot]!,
+        revision: traces.revision[slot]!,
+        former: traces.former.get(slot),
+      });
+    }
+    return writer.take();
+  }
+
+  restore(snapshot: Uint8Array, records: Iterable<LogRecord>, recentTraceKeys: Iterable<BigUint64Array>): void {
+    const traces = this.#traces;
+    const { clockUs, traces: states } = parseSnapshot(snapshot);
+    this.#clockUs = Math.max(this.#clockUs, clockUs);
+    const slots: number[] = [];
+    for (const state of states) {
+      const { w0, w1, w2, w3 } = state;
+      const hashed = this.#hash.trace(w0, w1, w2, w3);
+      const slot = traces.open(w0, w1, w2, w3, hashed, state.offset, state.firstUs);
+      traces.lastUs[slot] = state.lastUs;
+      traces.revision[slot] = state.revision;
+      slots.push(slot);
+      const known = state.former && this.#history.readTrace(toHex(traces.id, 4 * slot, 4), state.offset);
+      if (known !== undefined) this.#takeFormer(slot, known, state.former!);
+    }
+    slots.sort((a, b) => traces.firstUs[a]! - traces.firstUs[b]!);
+    for (const slot of slots) {
+      traces.age.remove(slot);
+      traces.age.append(slot);
+    }
+    for (const { offset, batch } of records) this.#takeReplayed(batch, offset);
+    // A slot may belong to another trace by the time limits are next looked at; the next span notices again.
+    this.#overfull.clear();
+    for (const keys of recentTraceKeys) {
+      const words = new Uint32Array(2);
+      const pair = new BigUint64Array(words.buffer);
+      for (const key of keys) {
+        pair[0] = key;
+        this.#recent.add(words[1]!, words[0]!, this.#clockUs);
+      }
+    }
+  }
+
+  /** The open trace with this id; opens or reopens it. */
+  #slotOf(w0: number, w1: number, w2: number, w3: number, offset: number): number {
+    const hashed = this.#hash.trace(w0, w1, w2, w3);
+    const open = this.#traces.find(w0, w1, w2, w3, hashed);
+    if (open !== NONE) return open;
+    const slot = this.#traces.open(w0, w1, w2, w3, hashed, offset, this.#clockUs);
+    if (this.#recent.has(w2, w3)) this.#reopen(slot, offset);
+    return slot;
+  }
+
+  /** The trace may have closed lately: it goes on from what is stored of it. */
+  #reopen(slot: number, offset: number): void {
+    const traces = this.#traces;
+    const traceId = toHex(traces.id, 4 * slot, 4);
+    const mark = this.#marks.get(traceId) ?? this.#history.mark(traceId);
+    const sealed = this.#marks.get(traceId)?.sealed ?? false;
+    const known = sealed ? undefined : this.#history.readTrace(traceId, offset);
+    if (known !== undefined && known.count > 0 && columnBytes(known) <= this.#bytesMax * TRACE_BYTES_SHARE) {
+      const former = { revision: mark?.revision ?? 1, closedBy: mark?.closedBy ?? 'idle' } as const;
+      traces.revision[slot] = former.revision + 1;
+      this.#takeFormer(slot, known, former);
+      this.#counters.add('traces_reopened_total');
+    } else if (mark !== undefined) traces.revision[slot] = mark.revision + 1;
+  }
+
+  #takeFormer(
+    slot: number,
+    known: SpanBatch,
+    former: { readonly revision: number; readonly closedBy: ClosedBy },
+  ): void {
+    const batchId = this.#batches.add(known);
+    for (let row = 0; row < known.count; row++) this.#addRow(slot, batchId, known, row);
+    this.#batches.settle(batchId);
+    this.#traces.former.set(slot, { ...former, rows: this.#traces.spans[slot]! });
+  }
+
+  /** False when the row is a repeat. */
+  #take(slot: number, batchId: number, batch: SpanBatch, row: number, offset: number): boolean {
+    const traces = this.#traces;
+    if (!this.#addRow(slot, batchId, batch, row)) return false;
+    if (traces.fresh[slot]!++ === 0) traces.wake(slot, offset, this.#clockUs);
+    traces.touch(slot, this.#clockUs);
+    return true;
+  }
+
+  #addRow(slot: number, batchId: number, batch: SpanBatch, row: number): boolean {
+    const traces = this.#traces;
+    const hashed = this.#rows.hash(traces.hashed[slot]!, batchId, batch, row);
+    if (this.#rows.has(slot, hashed, batch, row)) return false;
+    const at = this.#rows.add(slot, hashed, batchId, batch, row);
+    if (traces.tail[slot] === NONE) traces.head[slot] = at;
+    else this.#rows.link(traces.tail[slot]!, at);
+    traces.tail[slot] = at;
+    traces.spans[slot]!++;
+    traces.bytes[slot]! += this.#batches.rowBytes(batchId);
+    if (traces.bytes[slot]! > this.#bytesMax * TRACE_BYTES_SHARE) this.#overfull.add(slot);
+    return true;
+  }
+
+  /** Rows of the log count where they made up an open trace, and change no times: those are in the snapshot. */
+  #takeReplayed(batch: SpanBatch, offset: number): void {
+    const traces = this.#traces;
+    const batchId = this.#batches.add(batch);
+    const id = batch.traceId;
+    for (let row = 0; row < batch.count; row++) {
+      const w0 = id[4 * row]!;
+      const w1 = id[4 * row + 1]!;
+      const w2 = id[4 * row + 2]!;
+      const w3 = id[4 * row + 3]!;
+      const slot = traces.find(w0, w1, w2, w3, this.#hash.trace(w0, w1, w2, w3));
+      if (slot === NONE || offset < traces.offset[slot]!) continue;
+      if (this.#addRow(slot, batchId, batch, row)) traces.fresh[slot]!++;
+    }
+    this.#batches.settle(batchId);
+    this.#compactIfWasteful();
+  }
+
+  #dueTraces(): number[] {
+    const traces = this.#traces;
+    const due: number[] = [];
+    for (let slot = traces.idle.head; slot !== NONE; slot = traces.idle.next(slot)) {
+      if (traces.lastUs[slot]! + this.#idleUs > this.#clockUs) break;
+      due.push(slot);
+    }
+    for (let slot = traces.age.head; slot !== NONE; slot = traces.age.next(slot)) {
+      if (traces.firstUs[slot]! + this.#capUs > this.#clockUs) break;
+      if (traces.lastUs[slot]! + this.#idleUs > this.#clockUs) due.push(slot);
+    }
+    if (due.length > 1) due.sort((a, b) => this.#dueUs(a) - this.#dueUs(b) || traces.compareIds(a, b));
+    return due;
+  }
+
+  #dueUs(slot: number): number {
+    return Math.min(this.#traces.lastUs[slot]! + this.#idleUs, this.#traces.firstUs[slot]! + this.#capUs);
+  }
+
+  #isCapFirst(slot: number): boolean {
+    return this.#traces.firstUs[slot]! + this.#capUs < this.#traces.lastUs[slot]! + this.#idleUs;
+  }
+
+  #eventUs(slot: number): number {
+    let latest = Number.NEGATIVE_INFINITY;
+    for (let at = this.#traces.head[slot]!; at !== NONE; at = this.#rows.next(at)) {
+      const eventUs = this.#batches.batch(this.#rows.batchId(at)).eventUs[this.#rows.row(at)]!;
+      if (eventUs > latest) latest = eventUs;
+    }
+    return latest;
+  }
+
+  /** Takes a trace out of the table and hands it on; a quiet one goes without a word. */
+  #close(slot: number, closedBy: ClosedBy, sealed = false): void {
+    const traces = this.#traces;
+    const trace = traces.isQuiet(slot) ? undefined : this.#toClosed(slot, closedBy);
+    const high = traces.id[4 * slot + 2]!;
+    const low = traces.id[4 * slot + 3]!;
+    for (let at = traces.head[slot]!; at !== NONE; ) {
+      const next = this.#rows.next(at);
+      this.#rows.remove(at);
+      at = next;
+    }
+    traces.remove(slot);
+    if (trace === undefined) return;
+    this.#recent.add(high, low, this.#clockUs);
+    if (trace.revision > 1 || closedBy === 'cap' || closedBy === 'limit') {
+      this.#remember(trace.traceId, { revision: trace.revision, closedBy, sealed });
+    }
+    this.#counters.add('traces_closed_total', 1, closedBy);
+    this.#onClose(trace);
+  }
+
+  #toClosed(slot: number, closedBy: ClosedBy): ClosedTrace {
+    const traces = this.#traces;
+    const batch: SpanBatch[] = [];
+    const row: number[] = [];
+    for (let at = traces.head[slot]!; at !== NONE; at = this.#rows.next(at)) {
+      batch.push(this.#batches.batch(this.#rows.batchId(at)));
+      row.push(this.#rows.row(at));
+    }
+    const rows: SpanRows = { batch, row };
+    const former = traces.former.get(slot);
+    return {
+      traceId: toHex(traces.id, 4 * slot, 4),
+      revision: traces.revision[slot]!,
+      closedBy,
+      rows,
+      previous: former && {
+        revision: former.revision,
+        closedBy: former.closedBy,
+        rows: { batch: batch.slice(0, former.rows), row: row.slice(0, former.rows) },
+      },
+    };
+  }
+
+  #remember(traceId: string, mark: Mark): void {
+    this.#marks.delete(traceId);
+    this.#marks.set(traceId, mark);
+    if (this.#marks.size > MARKS_MAX) {
+      for (const oldest of this.#marks.keys()) {
+        this.#marks.delete(oldest);
+        break;
+      }
+    }
+  }
+
+  /** Closes early what the limits have no room for: overfull traces, then the longest idle. */
+  #keepLimits(): void {
+    const traces = this.#traces;
+    for (const slot of this.#overfull) {
+      this.#counters.add('traces_evicted_total', 1, 'trace-bytes');
+      this.#close(slot, 'limit', true);
+    }
+    this.#overfull.clear();
+    while (traces.count > this.#tracesMax) this.#evict('open-traces');
+    this.#compactIfWasteful();
+    if (this.#batches.heldBytes <= this.#bytesMax) return;
+    this.#compact();
+    while (this.#batches.heldBytes > this.#bytesMax && traces.count > 0) {
+      this.#evict('open-bytes');
+      this.#compactIfWasteful();
+    }
+  }
+
+  #evict(reason: string): void {
+    const slot = this.#traces.idle.head;
+    if (!this.#traces.isQuiet(slot)) this.#counters.add('traces_evicted_total', 1, reason);
+    this.#close(slot, 'limit');
+  }
+
+  /** Copying costs no more than was won: at least twice the copied bytes are waste when this starts. */
+  #compactIfWasteful(): void {
+    const { heldBytes, liveBytes } = this.#batches;
+    if (heldBytes > 3 * liveBytes + COMPACTION_SLACK_BYTES) this.#compact();
+  }
+
+  /** Copies the open rows of thin batches together, longest idle first, and lets those batches go. */
+  #compact(): void {
+    const traces = this.#traces;
+    const moving: number[] = [];
+    for (let slot = traces.idle.head; slot !== NONE; slot = traces.idle.next(slot)) {
+      for (let at = traces.head[slot]!; at !== NONE; at = this.#rows.next(at)) {
+        if (this.#batches.isThin(this.#rows.batchId(at))) moving.push(at);
+      }
+    }
+    for (let from = 0; from < moving.length; from += COMPACTED_ROWS_MAX) {
+      const chunk = moving.slice(from, from + COMPACTED_ROWS_MAX);
+      const copy = copyRows(chunk.map((at) => [this.#batches.batch(this.#rows.batchId(at)), this.#rows.row(at)]));
+      const batchId = this.#batches.add(copy);
+      for (let row = 0; row < chunk.length; row++) this.#rows.move(chunk[row]!, batchId, row);
+    }
+    if (moving.length > 0) this.#counters.add('open_spans_compacted_total', moving.length);
+  }
+}
