@@ -1,0 +1,132 @@
+import type { CallPath } from '../model/call-path.ts';
+import type { Scalar } from '../model/value.ts';
+import { startsAfter } from './order.ts';
+import type { CompiledSelection } from './selection.ts';
+import type { Tree } from './tree.ts';
+import { type Reading, STRICT, type Verdict } from './verdict.ts';
+
+/** What one rule may spend on one call path. Reaching the budget is an answer of its own, never silence. */
+export const JOIN_LIMITS = { visitsMax: 20_000, matchesMax: 64, eachMax: 16 } as const;
+
+/** Hops walked for one visit: a step up the tree is far cheaper than a candidate. */
+const STEPS_PER_VISIT = 16;
+
+/** Which hops a selection holds, found when first asked for. */
+class HopSet {
+  verdicts = new Uint8Array(16);
+  /** Hops that may match, in order; those that surely match are among them. */
+  readonly possible: number[] = [];
+  readonly sure: number[] = [];
+  isFilled = false;
+}
+
+/** The hops that one solution of a condition stands on. */
+export interface Solution {
+  /** Per selection: the hop, or -1. */
+  readonly hops: readonly number[];
+  readonly element: Scalar | undefined;
+}
+
+/**
+ * State of one rule while it reads one call path: which hops each selection holds, which names are bound, what is spent.
+ * One object per rule, reset and used again, so that a call path without a match allocates nothing.
+ */
+export class Run {
+  path!: CallPath;
+  readonly tree: Tree;
+  readonly selections: readonly CompiledSelection[];
+  /** Per selection: the hop it stands for, or -1. */
+  readonly bound: Int32Array;
+  /** The element that `each` stands for; undefined when it is not bound or not known. */
+  element: Scalar | undefined;
+  readonly solutions: Solution[] = [];
+  /** How many solutions end the search. */
+  wanted: number = JOIN_LIMITS.matchesMax;
+  isExhausted = false;
+  /** An array was longer than `each` looks at. */
+  isEachCut = false;
+  /** An order of two hops could not be told. */
+  hasUnknownOrder = false;
+  #visits = 0;
+  readonly #sets: readonly HopSet[];
+  readonly #onSteps = (steps: number): void => {
+    this.#visits += steps / STEPS_PER_VISIT;
+  };
+
+  constructor(selections: readonly CompiledSelection[], tree: Tree) {
+    this.selections = selections;
+    this.tree = tree;
+    this.bound = new Int32Array(selections.length).fill(-1);
+    this.#sets = selections.map(() => new HopSet());
+  }
+
+  reset(path: CallPath): void {
+    this.path = path;
+    for (const set of this.#sets) {
+      set.isFilled = false;
+    }
+    this.bound.fill(-1);
+    this.element = undefined;
+    this.solutions.length = 0;
+    this.wanted = JOIN_LIMITS.matchesMax;
+    this.isExhausted = false;
+    this.isEachCut = false;
+    this.hasUnknownOrder = false;
+    this.#visits = 0;
+  }
+
+  /** Hops that a selection surely holds (strict), or may hold (generous). */
+  candidates(selection: number, reading: Reading): readonly number[] {
+    const set = this.#fill(selection);
+    return reading === STRICT ? set.sure : set.possible;
+  }
+
+  verdict(selection: number, hop: number): Verdict {
+    return this.#fill(selection).verdicts[hop] as Verdict;
+  }
+
+  /** Counts one candidate; true when the budget is spent and the search must end. */
+  visit(): boolean {
+    this.#visits++;
+    this.isExhausted ||= this.#visits > JOIN_LIMITS.visitsMax;
+    return this.isExhausted;
+  }
+
+  order(a: number, b: number): Verdict {
+    const verdict = startsAfter(this.path, a, b, this.#onSteps);
+    this.hasUnknownOrder ||= verdict === 1;
+    return verdict;
+  }
+
+  /** Keeps what is bound now; true when enough is known. */
+  keep(): boolean {
+    this.solutions.push({ hops: Array.from(this.bound), element: this.element });
+    return this.solutions.length >= this.wanted;
+  }
+
+  #fill(selection: number): HopSet {
+    const set = this.#sets[selection]!;
+    if (set.isFilled) {
+      return set;
+    }
+    const { hops } = this.path;
+    const { test } = this.selections[selection]!;
+    if (set.verdicts.length < hops.length) {
+      set.verdicts = new Uint8Array(hops.length * 2);
+    }
+    set.possible.length = 0;
+    set.sure.length = 0;
+    for (let i = 0; i < hops.length; i++) {
+      const verdict = test(hops[i]!);
+      set.verdicts[i] = verdict;
+      if (verdict > 0) {
+        set.possible.push(i);
+        if (verdict === STRICT) {
+          set.sure.push(i);
+        }
+      }
+    }
+    set.isFilled = true;
+    return set;
+  }
+}
