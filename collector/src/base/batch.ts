@@ -222,6 +222,11 @@ export class BatchBuilder {
     return id;
   }
 
+  /** Position of a list value in the batch's table. */
+  list(items: readonly (string | number | boolean)[]): number {
+    return this.lists.push(items) - 1;
+  }
+
   addResource(resource: Resource): number {
     return this.resources.push(resource) - 1;
   }

@@ -19,6 +19,10 @@ export interface Limits {
   readonly spanAttributesMax: number;
   /** UTF-16 units kept of one attribute value. */
   readonly attributeValueCharsMax: number;
+  /** Items kept of one array or map value; the rest are counted and dropped. */
+  readonly valueItemsMax: number;
+  /** Distinct attribute names outside the model in one export; attributes of further names are counted and dropped. */
+  readonly batchAttributeNamesMax: number;
   /** Spans kept in one trace; more are counted, stored, and mark the trace truncated. */
   readonly traceSpansMax: number;
   /** Open traces; beyond it the longest idle is closed early as truncated. */
@@ -44,6 +48,8 @@ export const DEFAULT_LIMITS: Limits = {
   valueDepthMax: 100,
   spanAttributesMax: 256,
   attributeValueCharsMax: 4096,
+  valueItemsMax: 1024,
+  batchAttributeNamesMax: 16_384,
   traceSpansMax: 10_000,
   openTracesMax: 400_000,
   openBytesMax: 768 * MiB,
