@@ -1,0 +1,105 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openStoreReader, type StoreReader } from './reader.ts';
+import { openStore, type Store } from './store.ts';
+import { findingIdOf, hex, SECOND_US, START_US, toDelta, toEdge, toMatch, toOperation } from './testing/deltas.ts';
+
+const DAY_US = 86_400 * SECOND_US;
+const ID = findingIdOf(1);
+const SETTINGS = { assembleIdleMs: 15_000, now: () => START_US };
+let directory: string;
+let store: Store;
+let reader: StoreReader;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'spanwarden-store-'));
+  store = openStore(directory, SETTINGS);
+  reader = openStoreReader(directory, SETTINGS);
+});
+afterEach(() => {
+  reader.close();
+  store.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+/** A match an hour. */
+const hourly = (from: number, to: number) =>
+  Array.from({ length: to - from }, (_, i) =>
+    toMatch({
+      trace: from + i,
+      eventUs: START_US + (from + i) * 3600 * SECOND_US,
+      records: 3,
+      explanation: `hour ${from + i}`,
+    }),
+  );
+
+describe('retention', () => {
+  it('folds old matches into the counts: what a finding says stays the same', () => {
+    store.apply(toDelta({ matches: hourly(0, 500) }));
+    const before = reader.finding(ID);
+    const { foldedMatches } = store.retain(START_US + 21 * DAY_US, { matchDays: 1 });
+    // 480 of 500 are older than a day; the 16 earliest stay, and the 32 latest, of which 20 are younger
+    expect(foldedMatches).toBe(500 - 16 - 32);
+    expect(reader.finding(ID)).toEqual(before);
+    expect(store.counts().matches).toBe(500);
+    expect(store.retain(START_US + 21 * DAY_US, { matchDays: 1 }).foldedMatches).toBe(0);
+  });
+
+  it('goes on counting afterwards as if nothing had been folded', () => {
+    store.apply(toDelta({ matches: hourly(0, 200) }));
+    store.retain(START_US + 10 * DAY_US, { matchDays: 1 });
+    store.apply(toDelta({ matches: hourly(200, 230) }));
+    const folded = reader.finding(ID)!;
+    store.retain(START_US + 10 * DAY_US, { matchDays: 1 });
+    const { store: whole, reader: wholeReader } = twin();
+    whole.apply(toDelta({ matches: hourly(0, 200) }));
+    whole.apply(toDelta({ matches: hourly(200, 230) }));
+    expect(folded).toEqual(wholeReader.finding(ID));
+    expect(reader.finding(ID)).toEqual(wholeReader.finding(ID));
+    whole.close();
+    wholeReader.close();
+  });
+
+  it('keeps matches that are young, or few', () => {
+    store.apply(toDelta({ matches: hourly(0, 100) }));
+    expect(store.retain(START_US + 5 * DAY_US, { matchDays: 30 }).foldedMatches).toBe(0);
+    store.apply(toDelta({ matches: [toMatch({ fingerprint: 2 })] }));
+    expect(store.retain(START_US + 90 * DAY_US, { matchDays: 30 }).foldedMatches).toBe(100 - 16 - 32);
+    expect(reader.finding(findingIdOf(2))?.evidence).not.toBeNull();
+  });
+
+  it('forgets findings that were not seen for long, and withdrawals that never found their match', () => {
+    store.apply(toDelta({ matches: [toMatch({}), toMatch({ fingerprint: 2, sign: -1 })] }));
+    expect(store.retain(START_US + 399 * DAY_US).forgottenFindings).toBe(1);
+    expect(reader.finding(ID)?.count).toBe(1);
+    expect(store.retain(START_US + 401 * DAY_US).forgottenFindings).toBe(1);
+    expect(reader.finding(ID)).toBeUndefined();
+  });
+
+  it('forgets marks of traces with the traces', () => {
+    const mark = { traceId: hex(1, 32), revision: 2, closedBy: 'idle' as const, eventUs: START_US };
+    store.apply(toDelta({ traceMarks: [mark] }));
+    expect(store.retain(START_US + 13 * DAY_US, { traceMarkDays: 14 }).forgottenTraceMarks).toBe(0);
+    expect(reader.traceMark(mark.traceId)).toEqual(mark);
+    expect(store.retain(START_US + 15 * DAY_US, { traceMarkDays: 14 }).forgottenTraceMarks).toBe(1);
+    expect(reader.traceMark(mark.traceId)).toBeUndefined();
+  });
+
+  it('never lowers the counts of operations and edges', () => {
+    store.apply(toDelta({ operations: [toOperation(1)], edges: [toEdge('a', 'b')] }));
+    store.retain(START_US + 1000 * DAY_US);
+    expect(store.counts()).toMatchObject({ operations: 1, edges: 1 });
+  });
+
+  it('says whether deleted content is gone from disk', () => {
+    store.apply(toDelta({ matches: hourly(0, 100) }));
+    expect(store.retain(START_US + 30 * DAY_US).erased).toBe(true);
+  });
+});
+
+function twin() {
+  const other = mkdtempSync(join(directory, 'twin-'));
+  return { store: openStore(other, SETTINGS), reader: openStoreReader(other, SETTINGS) };
+}
