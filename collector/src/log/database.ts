@@ -26,7 +26,7 @@ const SCHEMA = `
     body         BLOB NOT NULL
   ) STRICT;
   CREATE TABLE segment (
-    id                INTEGER PRIMARY KEY,
+    id                INTEGER PRIMARY KEY AUTOINCREMENT,
     first_offset      INTEGER NOT NULL,
     last_offset       INTEGER NOT NULL,
     last_received_us  INTEGER NOT NULL,
@@ -38,7 +38,11 @@ const SCHEMA = `
     directory         BLOB NOT NULL,
     body              BLOB NOT NULL
   ) STRICT;
+  CREATE INDEX segment_by_age ON segment (is_pinned, first_offset);
   CREATE TABLE pin (
+    trace_id BLOB PRIMARY KEY
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE purge (
     trace_id BLOB PRIMARY KEY
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE damage (

@@ -17,17 +17,25 @@ export interface StoredSections {
   readonly packed: ByteReader;
 }
 
-/** The inverse of `writeSpans`; `traces` is the table of trace ids, four words each. Throws DamagedError. */
-export function readSpans({ ids, packed }: StoredSections, traces: Uint32Array): SpanBatch {
+/**
+ * The inverse of `writeSpans`; `traces` is the table of trace ids, four words each, and `readBefore` reads what the
+ * caller wrote ahead of the columns. Throws DamagedError.
+ */
+export function readSpans(
+  { ids, packed }: StoredSections,
+  traces: Uint32Array,
+  readBefore?: (packed: ByteReader) => void,
+): SpanBatch {
   const strings = readStrings(packed);
   const lists = readLists(packed);
   const { keys, keyIds } = readKeys(packed);
   const resources = readResources(packed);
   const scopes = readScopes(packed);
 
+  readBefore?.(packed);
   const count = packed.count((ids.end - ids.position) / 8);
   const traceCount = traces.length / 4;
-  const traceOf = readPositions(packed, count, traceCount);
+  const traceOf = readTraces(packed, count, traceCount);
   const spanId = ids.words(count * 2);
   const parentId = readParents(ids, packed, spanId, count);
   const kind = new Uint8Array(count);
@@ -41,8 +49,10 @@ export function readSpans({ ids, packed }: StoredSections, traces: Uint32Array):
   const eventUs = readRelative(packed, endUs);
   const name = new Uint32Array(count);
   readRefs(packed, name, 0, count, strings.length);
-  const resource = readPositions(packed, count, resources.length);
-  const scope = readPositions(packed, count, scopes.length);
+  const resource = new Uint32Array(count);
+  readRefs(packed, resource, 0, count, resources.length);
+  const scope = new Uint32Array(count);
+  readRefs(packed, scope, 0, count, scopes.length);
   const attributes = readAttributes(packed, count, keyIds, strings.length, lists.length);
   const eventFrom = readCounts(packed, count);
   const events = eventFrom[count]!;
@@ -98,11 +108,11 @@ const NO_ATTRIBUTES = {
   value: new Float64Array(0),
 };
 
-function readPositions(packed: ByteReader, count: number, size: number): Uint32Array {
+function readTraces(packed: ByteReader, count: number, size: number): Uint32Array {
   const positions = new Uint32Array(count);
   readNumbers(packed, positions, 0, count);
   for (let row = 0; row < count; row++) {
-    if (positions[row]! >= size) throw new DamagedError(`a reference to ${positions[row]} of ${size}`);
+    if (positions[row]! >= size) throw new DamagedError(`trace ${positions[row]} of ${size}`);
   }
   return positions;
 }

@@ -34,6 +34,8 @@ export interface SpanLogSettings extends SpanLogReaderSettings {
   readonly reserveBytes?: number;
   /** Free and total bytes of the disk under a folder; the operating system's figures unless a test says otherwise. */
   readonly diskSpace?: (directory: string) => DiskSpace;
+  /** A clock in microseconds that never jumps; the process's own unless a test says otherwise. */
+  readonly steadyUs?: () => number;
   /** Pages the file may grow to; SQLite's own limit unless a test says otherwise. */
   readonly pagesMax?: number;
 }

@@ -1,9 +1,15 @@
 import type Database from 'better-sqlite3';
 import { UnavailableError } from '../base/errors.ts';
+import { createDamageReport, damageIn, openDamageTable, type ReportDamage } from './damage.ts';
 import { makeDirectory, openForWriting } from './database.ts';
+import { DiskGuard } from './disk-guard.ts';
 import { acquireInstanceLock, type InstanceLock } from './instance-lock.ts';
+import { Merger } from './merger.ts';
 import type { LogRecord } from './record.ts';
 import { insertRecord, toRecordRow } from './records.ts';
+import { Retention } from './retention.ts';
+import { RetentionClock } from './retention-clock.ts';
+import { openSegmentTable, type SegmentRow, type SegmentTable } from './segments.ts';
 import { LOG_DEFAULTS, type SpanLogSettings } from './settings.ts';
 
 export interface MaintainArguments {
@@ -14,9 +20,16 @@ export interface MaintainArguments {
 }
 
 export interface SpanLogStats {
-  readonly records: number;
+  /** Records not merged yet. */
+  readonly pendingRecords: number;
   readonly segments: number;
-  readonly bytes: number;
+  /** Bytes of the file that hold something, and that the next appends can use again. */
+  readonly usedBytes: number;
+  readonly reusableBytes: number;
+  /** True from a full disk until retention has made room. */
+  readonly isFull: boolean;
+  /** True while removed spans may still be found in the write-ahead file. */
+  readonly eraseDue: boolean;
 }
 
 /**
@@ -32,8 +45,14 @@ export interface SpanLog {
   append(records: readonly LogRecord[]): void;
   /** Offset that the next record must have or exceed. */
   nextOffset(): number;
-  /** One bounded step of merging or retention, a few milliseconds; true when there is more to do. */
+  /**
+   * One bounded step of merging or retention, a few milliseconds; true when there is more to do. Throws
+   * UnavailableError as `append` does.
+   */
   maintain(args: MaintainArguments): boolean;
+  /** Exempts traces (32 hex digits) from retention: the evidence of findings. Durable on return. */
+  pin(traceIds: readonly string[]): void;
+  unpin(traceIds: readonly string[]): void;
   stats(): SpanLogStats;
   close(): void;
 }
@@ -44,61 +63,203 @@ export function openSpanLog(directory: string, settings: SpanLogSettings = {}): 
   const lock = acquireInstanceLock(directory);
   try {
     const database = openForWriting(directory, settings.busyTimeoutMs ?? LOG_DEFAULTS.busyTimeoutMs);
-    return new SqliteSpanLog(database, lock, settings);
+    return new SqliteSpanLog(directory, database, lock, settings);
   } catch (error) {
     lock.release();
     throw error;
   }
 }
 
+const DAY_US = 86_400_000_000;
+/** Removed spans are erased from the write-ahead file at most this often: it costs a whole checkpoint. */
+const ERASE_EVERY_US = 60_000_000;
+
 class SqliteSpanLog implements SpanLog {
   readonly #database: Database.Database;
   readonly #lock: InstanceLock;
+  readonly #report: ReportDamage;
+  readonly #guard: DiskGuard;
+  readonly #segments: SegmentTable;
+  readonly #merger: Merger;
+  readonly #retention: Retention;
+  readonly #clock: RetentionClock;
   readonly #insert: Database.Statement;
+  readonly #pages: Database.Statement;
+  readonly #pageBytes: number;
+  readonly #retentionUs: number;
+  readonly #maxBytes: number;
+  readonly #roomBytes: number;
   #nextOffset: number;
   #failure: string | undefined;
+  #isFull = false;
+  #eraseDue = false;
+  #erasedUs = 0;
+  #maintenanceFailed = false;
 
-  constructor(database: Database.Database, lock: InstanceLock, settings: SpanLogSettings) {
+  constructor(directory: string, database: Database.Database, lock: InstanceLock, settings: SpanLogSettings) {
+    const segmentSpans = settings.segmentSpans ?? LOG_DEFAULTS.segmentSpans;
     this.#database = database;
     this.#lock = lock;
+    this.#report = createDamageReport(settings);
+    this.#guard = new DiskGuard(directory, settings);
+    this.#segments = openSegmentTable(database);
+    const damage = openDamageTable(database, this.#report);
+    this.#merger = new Merger(database, this.#segments, damage, segmentSpans);
+    this.#retention = new Retention(database, this.#segments, damage, segmentSpans);
+    this.#clock = new RetentionClock(settings.steadyUs);
     this.#insert = insertRecord(database);
-    const known = database.prepare('SELECT max(offset) AS last FROM record').get() as { last: number | null };
-    this.#nextOffset = Math.max(settings.nextOffsetAtLeast ?? 0, (known.last ?? -1) + 1);
+    this.#pages = database.prepare(
+      'SELECT page_count AS used, freelist_count AS free FROM pragma_page_count, pragma_freelist_count',
+    );
+    this.#pageBytes = database.pragma('page_size', { simple: true }) as number;
+    if (settings.pagesMax !== undefined) database.pragma(`max_page_count = ${settings.pagesMax}`);
+    this.#retentionUs = (settings.retentionDays ?? LOG_DEFAULTS.retentionDays) * DAY_US;
+    this.#maxBytes = settings.maxBytes ?? LOG_DEFAULTS.maxBytes;
+    this.#roomBytes = settings.reserveBytes ?? LOG_DEFAULTS.reserveBytes;
+    const last = database.prepare('SELECT max(offset) FROM record').pluck().get() as number | null;
+    const kept = database.prepare("SELECT value FROM meta WHERE name = 'next_offset'").pluck().get() as
+      | number
+      | undefined;
+    this.#nextOffset = Math.max(settings.nextOffsetAtLeast ?? 0, kept ?? 0, (last ?? -1) + 1);
+    if (!this.#guard.hasReserve()) this.#guard.restoreReserve();
   }
 
   append(records: readonly LogRecord[]): void {
     if (this.#failure !== undefined) throw new UnavailableError('store-failed', this.#failure);
-    const rows = records.map(toRecordRow);
-    try {
-      this.#database.exec('BEGIN IMMEDIATE');
-      for (const row of rows) this.#insert.run(row);
-      this.#database.exec('COMMIT');
-    } catch (error) {
-      throw this.#toUnavailable(error);
+    if (this.#guard.mustRefuse(this.#space().reusableBytes)) {
+      throw new UnavailableError('disk-full', 'too little of the disk is free to accept spans');
     }
-    const last = records.at(-1);
-    if (last !== undefined) this.#nextOffset = last.offset + 1;
-  }
-
-  #toUnavailable(error: unknown): Error {
-    if (this.#database.inTransaction) this.#database.exec('ROLLBACK');
-    const { code, message } = error as { code?: string; message: string };
-    if (code === undefined || !code.startsWith('SQLITE_')) return error as Error;
-    if (code === 'SQLITE_FULL') return new UnavailableError('disk-full', 'the disk of the span log is full');
-    this.#failure = `the span log cannot be written: ${code}: ${message}`;
-    return new UnavailableError('store-failed', this.#failure);
+    let next = this.#nextOffset;
+    for (const { offset } of records) {
+      if (offset < next) throw new Error(`record ${offset} where ${next} or more was due`);
+      next = offset + 1;
+    }
+    const rows = records.map(toRecordRow);
+    this.#guarded(() => {
+      this.#database.transaction(() => {
+        for (const row of rows) this.#insert.run(row);
+      })();
+    });
+    this.#nextOffset = next;
+    for (const { offset, spanCount, receivedUs } of records) this.#merger.add({ offset, spanCount, receivedUs });
   }
 
   nextOffset(): number {
     return this.#nextOffset;
   }
 
-  maintain(_args: MaintainArguments): boolean {
+  maintain({ horizonOffset, nowUs }: MaintainArguments): boolean {
+    if (this.#failure !== undefined) throw new UnavailableError('store-failed', this.#failure);
+    if (this.#maintenanceFailed) return false;
+    try {
+      return this.#guarded(() => this.#step(horizonOffset, nowUs, this.#clock.advance(nowUs)));
+    } catch (error) {
+      if (error instanceof UnavailableError && error.code === 'disk-full') return true;
+      const reason = damageIn(error);
+      if (reason === undefined) throw error;
+      // appends go to the end of the file and may well still work; merging would meet the same page again
+      this.#maintenanceFailed = true;
+      this.#report({ what: 'database', id: 0, reason });
+      return false;
+    }
+  }
+
+  #step(horizonOffset: number, nowUs: number, retentionUs: number): boolean {
+    const oldest = this.#segments.oldest();
+    if (oldest !== undefined && this.#isTooMuch(oldest.lastReceivedUs, retentionUs)) {
+      this.#remove(oldest, nowUs);
+      return true;
+    }
+    // what is too old but too little for a segment is merged now, so that there is one way of removing
+    const waiting = this.#merger.oldest;
+    const force = oldest === undefined && waiting !== undefined && this.#isTooMuch(waiting.receivedUs, retentionUs);
+    if (this.#merger.step(horizonOffset, nowUs, force)) return true;
+    if (this.#retention.joinPinned(nowUs)) return true;
+    if (this.#eraseDue && nowUs - this.#erasedUs >= ERASE_EVERY_US) {
+      this.#erasedUs = nowUs;
+      this.#eraseDue = !this.#erase();
+    }
     return false;
   }
 
+  #isTooMuch(receivedUs: number, nowUs: number): boolean {
+    const { usedBytes, reusableBytes } = this.#space();
+    return (
+      this.#isFull ||
+      receivedUs < nowUs - this.#retentionUs ||
+      usedBytes > this.#maxBytes ||
+      this.#guard.mustRetain(reusableBytes)
+    );
+  }
+
+  #remove(oldest: SegmentRow, nowUs: number): void {
+    this.#retention.removeSegment(oldest, nowUs);
+    this.#eraseDue = true;
+    if (this.#isFull && this.#space().reusableBytes >= this.#roomBytes) {
+      this.#isFull = false;
+      this.#guard.restoreReserve();
+    }
+  }
+
+  /** Empties the write-ahead file, which still holds what was removed; false while a reader is in its way. */
+  #erase(): boolean {
+    const [result] = this.#database.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[];
+    return result?.busy === 0;
+  }
+
+  #space(): { usedBytes: number; reusableBytes: number } {
+    const { used, free } = this.#pages.get() as { used: number; free: number };
+    return { usedBytes: (used - free) * this.#pageBytes, reusableBytes: free * this.#pageBytes };
+  }
+
+  /** Runs a write; turns what SQLite says of the disk into what senders are told. */
+  #guarded<T>(write: () => T): T {
+    try {
+      return write();
+    } catch (error) {
+      const { code, message } = error as { code?: unknown; message: string };
+      if (typeof code !== 'string' || damageIn(error) !== undefined) throw error;
+      if (code === 'SQLITE_FULL') {
+        this.#isFull = true;
+        this.#guard.releaseReserve();
+        throw new UnavailableError('disk-full', 'the disk of the span log is full');
+      }
+      if (code.startsWith('SQLITE_BUSY'))
+        throw new UnavailableError('store-failed', `the span log is locked: ${message}`);
+      if (!code.startsWith('SQLITE_')) throw error;
+      // after a failed fsync nothing is known of earlier pages either: only opening the file anew can tell
+      this.#failure = `the span log cannot be written: ${code}: ${message}`;
+      throw new UnavailableError('store-failed', this.#failure);
+    }
+  }
+
+  pin(traceIds: readonly string[]): void {
+    const insert = this.#database.prepare('INSERT OR IGNORE INTO pin (trace_id) VALUES (?)');
+    this.#guarded(() => {
+      this.#database.transaction(() => {
+        for (const traceId of traceIds) insert.run(Buffer.from(traceId, 'hex'));
+      })();
+    });
+  }
+
+  unpin(traceIds: readonly string[]): void {
+    const remove = this.#database.prepare('DELETE FROM pin WHERE trace_id = ?');
+    this.#guarded(() => {
+      this.#database.transaction(() => {
+        for (const traceId of traceIds) remove.run(Buffer.from(traceId, 'hex'));
+        this.#segments.unmarkPinned();
+      })();
+    });
+  }
+
   stats(): SpanLogStats {
-    return { records: 0, segments: 0, bytes: 0 };
+    return {
+      pendingRecords: this.#merger.pendingRecords,
+      segments: this.#segments.count(),
+      ...this.#space(),
+      isFull: this.#isFull,
+      eraseDue: this.#eraseDue,
+    };
   }
 
   close(): void {

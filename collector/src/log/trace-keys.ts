@@ -38,3 +38,18 @@ export function hasTraceKey(keys: Uint32Array, high: number, low: number): boole
   }
   return false;
 }
+
+/** Order of traces `a` of one table and `b` of another, four words each: by key, then by the rest of the id. */
+export function compareTraces(ofA: Uint32Array, a: number, ofB: Uint32Array, b: number): number {
+  const at = a * 4;
+  const bt = b * 4;
+  return (
+    ofA[at + 2]! - ofB[bt + 2]! || ofA[at + 3]! - ofB[bt + 3]! || ofA[at]! - ofB[bt]! || ofA[at + 1]! - ofB[bt + 1]!
+  );
+}
+
+/** A trace id of 32 hex digits as four words; undefined when it is none. */
+export function toTraceWords(traceId: string): Uint32Array | undefined {
+  if (!/^[0-9a-f]{32}$/i.test(traceId)) return undefined;
+  return Uint32Array.from([0, 8, 16, 24], (from) => Number.parseInt(traceId.slice(from, from + 8), 16));
+}

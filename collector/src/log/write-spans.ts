@@ -1,5 +1,5 @@
 import { FIELD_COUNT, FIELD_NAMES } from '@spanwarden/rules';
-import type { Resource, SpanBatch } from '../base/batch.ts';
+import type { Resource, Scope, SpanBatch } from '../base/batch.ts';
 import { writeAttributes } from './attribute-columns.ts';
 import type { ByteWriter } from './byte-writer.ts';
 import { SpanTable } from './id-table.ts';
@@ -21,31 +21,38 @@ export interface SpanSections {
   readonly columns: ByteWriter;
 }
 
-/** Field ids belong to this process, so what lasts is the name: the batch's own keys, then the fields that it uses. */
-export class KeyNames {
+/** Field ids belong to this process, so what lasts is the name. */
+class KeyNames {
   readonly names: string[];
+  readonly #keys: readonly string[];
   readonly #positions = new Map<number, number>();
 
-  constructor(own: readonly string[]) {
-    this.names = [...own];
+  /** `kept` of the batch's own keys are written whether an attribute has them or not. */
+  constructor(keys: readonly string[], kept: number) {
+    this.names = keys.slice(0, kept);
+    this.#keys = keys;
+    for (let i = 0; i < kept; i++) this.#positions.set(FIELD_COUNT + i, i);
   }
 
   /** Position in `names` of an attribute key. */
   positionOf(key: number): number {
-    if (key >= FIELD_COUNT) return key - FIELD_COUNT;
     let position = this.#positions.get(key);
     if (position === undefined) {
-      position = this.names.push(FIELD_NAMES[key]!) - 1;
+      position = this.names.push(key < FIELD_COUNT ? FIELD_NAMES[key]! : this.#keys[key - FIELD_COUNT]!) - 1;
       this.#positions.set(key, position);
     }
     return position;
   }
 }
 
-/** New tables for the strings and lists of a batch, in the order in which its columns refer to them. */
+type Numbering<T> = RefNumbering & { readonly table: readonly T[] };
+
+/** New tables for a batch that hold what its columns refer to and nothing else, in the order of reference. */
 export interface TableNumbering {
-  readonly strings: RefNumbering & { readonly table: readonly string[] };
-  readonly lists: RefNumbering & { readonly table: SpanBatch['lists'] };
+  readonly strings: Numbering<string>;
+  readonly lists: Numbering<SpanBatch['lists'][number]>;
+  readonly resources: Numbering<Resource>;
+  readonly scopes: Numbering<Scope>;
 }
 
 /** What `parent` codes mean: none, an id kept among the ids, or from here on a row of the same batch. */
@@ -84,10 +91,10 @@ export function writeSpans(
   writeStarts(columns, batch.startUs, count, traceOf, traceCount);
   writeRelative(columns, batch.endUs, batch.startUs, count);
   writeRelative(columns, batch.eventUs, batch.endUs, count);
-  writeStringRefs(columns, batch.name, count, numbering);
-  writeNumbers(columns, batch.resource, 0, count);
-  writeNumbers(columns, batch.scope, 0, count);
-  const keys = new KeyNames(batch.keys);
+  writePositions(columns, batch.name, count, numbering?.strings);
+  writePositions(columns, batch.resource, count, numbering?.resources);
+  writePositions(columns, batch.scope, count, numbering?.scopes);
+  const keys = new KeyNames(batch.keys, numbering === undefined ? batch.keys.length : 0);
   const { attrFrom: from, attrKey: key, attrTag: tag, attrValue: value } = batch;
   writeAttributes(columns, { from, key, tag, value }, count, keys, numbering);
   writeEvents(columns, batch, keys, numbering);
@@ -174,10 +181,10 @@ function writeRelative(columns: ByteWriter, values: Float64Array, to: Float64Arr
   writeNumbers(columns, doubles, 0, count);
 }
 
-function writeStringRefs(columns: ByteWriter, refs: Uint32Array, count: number, numbering?: TableNumbering): void {
+function writePositions(columns: ByteWriter, refs: Uint32Array, count: number, numbering?: RefNumbering): void {
   doubles = growDoubles(doubles, count);
   for (let i = 0; i < count; i++) doubles[i] = refs[i]!;
-  writeRefs(columns, doubles, 0, count, numbering?.strings);
+  writeRefs(columns, doubles, 0, count, numbering);
 }
 
 /** How many entries each row has, and the most common case, none at all, in one byte. */
@@ -193,7 +200,7 @@ function writeEvents(columns: ByteWriter, batch: SpanBatch, keys: KeyNames, numb
   writeCounts(columns, eventFrom, batch.count);
   if (events === 0) return;
   writeRelative(columns, eventTimeUs, startsOfEvents(batch.startUs, eventFrom, events), events);
-  writeStringRefs(columns, eventName, events, numbering);
+  writePositions(columns, eventName, events, numbering?.strings);
   const { eventAttrFrom: from, eventAttrKey: key, eventAttrTag: tag, eventAttrValue: value } = batch;
   writeAttributes(columns, { from, key, tag, value }, events, keys, numbering);
 }
@@ -215,14 +222,15 @@ function writeLinks(
 }
 
 function writeTables(tables: ByteWriter, batch: SpanBatch, keys: KeyNames, numbering?: TableNumbering): void {
-  writeStrings(tables, numbering === undefined ? batch.strings : numbering.strings.table);
-  writeValues(tables, numbering === undefined ? batch.lists : numbering.lists.table);
-  tables.varint(batch.keys.length);
+  writeStrings(tables, numbering?.strings.table ?? batch.strings);
+  writeValues(tables, numbering?.lists.table ?? batch.lists);
+  tables.varint(numbering === undefined ? batch.keys.length : 0);
   writeStrings(tables, keys.names);
-  writeResources(tables, batch.resources);
+  writeResources(tables, numbering?.resources.table ?? batch.resources);
+  const scopes = numbering?.scopes.table ?? batch.scopes;
   writeStrings(
     tables,
-    batch.scopes.flatMap((scope) => [scope.name, scope.version]),
+    scopes.flatMap((scope) => [scope.name, scope.version]),
   );
 }
 
