@@ -159,6 +159,8 @@ export function createFindingWriter(database: Database, settings: FindingWriterS
     const shownAfter = toShown(rows);
     const path = { trace_id: traceId, entry_span_id: entrySpanId };
     if (shownBefore !== undefined && shownBefore !== shownAfter) hide(work, shownBefore, path);
+    // A new row is stored as shown; only one that was hidden has to be changed.
+    if (shownAfter?.match === 0) shownAfter.shown = 1;
     for (const row of rows) {
       const delta = deltas.get(row);
       if (delta !== undefined) writeRow(work, row, delta, path);
@@ -176,7 +178,8 @@ export function createFindingWriter(database: Database, settings: FindingWriterS
       }
       return;
     }
-    if (row.match === 0) {
+    const isNew = row.match === 0;
+    if (isNew) {
       const rule = ruleRow(delta.match.rule);
       const inserted = sql.insertMatch.run({ ...row, ...path, finding, rule });
       row.match = Number(inserted.lastInsertRowid);
@@ -184,7 +187,7 @@ export function createFindingWriter(database: Database, settings: FindingWriterS
       sql.updatePresence.run(row.presence, row.match);
     }
     if (row.presence < 0) dropDetail(work, row.match);
-    else if (delta.sign === 1) keepDetail(work, row, delta, path);
+    else if (delta.sign === 1) keepDetail(work, row, isNew, delta, path);
   }
 
   function show(work: Work, row: MatchRow, path: Path): void {
@@ -196,7 +199,7 @@ export function createFindingWriter(database: Database, settings: FindingWriterS
     finding.last_us = finding.count === 0 ? row.event_us : Math.max(finding.last_us, row.event_us);
     finding.count += 1;
     finding.records += row.records;
-    sql.setShown.run(1, row.match);
+    if (row.shown === 0) sql.setShown.run(1, row.match);
   }
 
   function hide(work: Work, row: MatchRow, path: Path): void {
@@ -228,25 +231,33 @@ export function createFindingWriter(database: Database, settings: FindingWriterS
     return own + nextWith - startsEpisode(previous?.event_us, next.event_us, next.window_us);
   }
 
-  function keepDetail(work: Work, row: MatchRow, delta: MatchDelta, path: Path): void {
+  /** Keeps what is shown of a match if it is one of the earliest; of a match that was stored before, the newest says. */
+  function keepDetail(work: Work, row: MatchRow, isNew: boolean, delta: MatchDelta, path: Path): void {
     const finding = work.row;
-    const body = JSON.stringify(toDetail(delta));
-    const known = sql.detail.get(row.match) as { body: string } | undefined;
-    if (known !== undefined) {
-      if (known.body === body) return;
-      sql.updateDetail.run(body, row.match);
-      work.changed = true;
-      work.headMoved = true;
+    const known = isNew ? undefined : (sql.detail.get(row.match) as { body: string } | undefined);
+    if (known === undefined) {
+      if (!hasRoomForDetail(work, { event_us: row.event_us, ...path })) return;
+      const body = JSON.stringify(toDetail(delta));
+      sql.insertDetail.run({ match: row.match, finding: finding.finding, event_us: row.event_us, ...path, body });
+      finding.details += 1;
       return;
     }
-    if (finding.details >= settings.evidenceMatchesMax) {
-      const latest = sql.latestDetail.get(finding.finding) as (Place & { match: number }) | undefined;
-      settings.onCut();
-      if (latest === undefined || comparePlaces({ event_us: row.event_us, ...path }, latest) >= 0) return;
-      dropDetail(work, latest.match);
-    }
-    sql.insertDetail.run({ match: row.match, finding: finding.finding, event_us: row.event_us, ...path, body });
-    finding.details += 1;
+    const body = JSON.stringify(toDetail(delta));
+    if (known.body === body) return;
+    sql.updateDetail.run(body, row.match);
+    work.changed = true;
+    work.headMoved = true;
+  }
+
+  /** Makes room at the expense of a later match when there is one. */
+  function hasRoomForDetail(work: Work, at: Place): boolean {
+    const finding = work.row;
+    if (finding.details < settings.evidenceMatchesMax) return true;
+    settings.onCut();
+    const latest = sql.latestDetail.get(finding.finding) as (Place & { match: number }) | undefined;
+    if (latest === undefined || comparePlaces(at, latest) >= 0) return false;
+    dropDetail(work, latest.match);
+    return true;
   }
 
   function dropDetail(work: Work, match: number): void {
