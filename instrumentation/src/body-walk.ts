@@ -17,6 +17,7 @@ export interface WalkLimits {
   /** Values judged per field and body. */
   readonly valuesMax: number;
   readonly fieldsMax: number;
+  /** After this long values are only counted and earlier bodies of the route speak for them. */
   readonly budgetMs: number;
 }
 
@@ -26,7 +27,7 @@ export const WALK_LIMITS: WalkLimits = {
   itemsMax: 50,
   valuesMax: 20,
   fieldsMax: 400,
-  budgetMs: 5,
+  budgetMs: 20,
 };
 
 export interface WalkResult {
@@ -83,6 +84,8 @@ class FieldNode {
   }
 }
 
+const JUDGED_ENOUGH = 1e9;
+
 const KIND_STRING = 1;
 const KIND_NUMBER = 2;
 const KIND_BOOLEAN = 4;
@@ -98,6 +101,7 @@ export class BodyWalker {
   #epoch = 0;
   #nodes = 0;
   #records = 0;
+  #judged = 0;
   #deadline = 0;
   #sampled = false;
 
@@ -110,6 +114,7 @@ export class BodyWalker {
     this.#epoch++;
     this.#nodes = 0;
     this.#records = 0;
+    this.#judged = 0;
     this.#sampled = false;
     this.#deadline = this.#now() + this.#limits.budgetMs;
     this.#visit(this.#root, body, 0, 1);
@@ -170,7 +175,7 @@ export class BodyWalker {
   #look(node: FieldNode, value: string, kind: number, weight: number): void {
     node.kinds |= kind;
     node.values += weight;
-    if (node.looked >= this.#limits.valuesMax) return;
+    if (node.looked >= this.#limits.valuesMax || this.#late()) return;
     node.looked++;
     if (kind === KIND_NUMBER && value.length < 9 && !node.evidence.name.hinted) return;
     const detector = node.evidence.add(value);
@@ -192,9 +197,15 @@ export class BodyWalker {
   }
 
   #exhausted(): boolean {
-    if (++this.#nodes > this.#limits.nodesMax) this.#sampled = true;
-    else if ((this.#nodes & 255) !== 0 || this.#now() <= this.#deadline) return false;
-    else this.#nodes = this.#limits.nodesMax;
+    if (++this.#nodes <= this.#limits.nodesMax) return false;
+    this.#sampled = true;
+    return true;
+  }
+
+  /** Reads the clock for one value in sixteen. */
+  #late(): boolean {
+    if ((++this.#judged & 15) === 0 && this.#now() > this.#deadline) this.#judged = JUDGED_ENOUGH;
+    if (this.#judged < JUDGED_ENOUGH) return false;
     this.#sampled = true;
     return true;
   }
@@ -217,11 +228,12 @@ export class BodyWalker {
     for (const beside of [false, true]) {
       if (beside && !personal) break;
       for (const child of node.children.values()) {
-        if (child.epoch !== this.#epoch || child.looked === 0 || typed.has(child)) continue;
+        if (child.epoch !== this.#epoch || child.values === 0 || typed.has(child)) continue;
         const verdict = child.evidence.verdict(beside);
         if (verdict === undefined) continue;
         const { type } = DETECTORS[verdict.detector]!;
-        const carried = Math.round(((child.hits[verdict.detector] ?? 0) / child.looked) * child.values);
+        const share = child.looked === 0 ? verdict.hitRate : (child.hits[verdict.detector] ?? 0) / child.looked;
+        const carried = Math.round(share * child.values);
         if (carried > 0) dataTypes.set(type, Math.max(dataTypes.get(type) ?? 0, carried));
         typed.add(child);
         personal ||= PERSONAL.has(type);

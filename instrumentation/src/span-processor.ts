@@ -20,7 +20,7 @@ import { IncomingRequest, RequestState } from './request-state.ts';
 import { guarded, Runtime, shared } from './runtime.ts';
 import { type ScrubSettings, scrubAttributes, scrubResource, scrubSpanName } from './scrub.ts';
 import { APISEC_VERSION, ATTR } from './semconv.ts';
-import { type QueueLimits, SpanQueue } from './span-queue.ts';
+import { type OutgoingSpan, type QueueLimits, SpanQueue } from './span-queue.ts';
 
 export interface ApiSecSpanProcessorOptions {
   /**
@@ -54,7 +54,8 @@ export class ApiSecSpanProcessor implements SpanProcessor {
   constructor(options: ApiSecSpanProcessorOptions = {}) {
     const settings = isSettings(options.settings) ? options.settings : parseSettings(process.env, options.settings);
     this.runtime = new Runtime(settings);
-    this.#queue = options.exporter && new SpanQueue(options.exporter, options.queue);
+    this.#queue =
+      options.exporter && new SpanQueue(options.exporter, (resource) => this.#resourceOf(resource), options.queue);
     this.#scrub = { ...settings, pseudonym: this.runtime.pseudonym };
     watchRequests();
   }
@@ -123,10 +124,10 @@ export class ApiSecSpanProcessor implements SpanProcessor {
     return serves ? serverAttributes(state, state.http) : {};
   }
 
-  #copy(span: ReadableSpan, node: Node): ReadableSpan {
+  #copy(span: ReadableSpan, node: Node): OutgoingSpan {
     const { traceId, spanId, traceFlags } = span.spanContext();
     const context = { traceId, spanId, traceFlags };
-    const copy: ReadableSpan = {
+    const copy: OutgoingSpan = {
       name: scrubSpanName(span.name, pathOf(span.attributes)),
       kind: span.kind,
       spanContext: () => context,
@@ -138,7 +139,7 @@ export class ApiSecSpanProcessor implements SpanProcessor {
       events: exceptionTypes(span.events),
       duration: span.duration,
       ended: true,
-      resource: this.#resourceOf(span.resource),
+      resource: span.resource,
       instrumentationScope: span.instrumentationScope,
       droppedAttributesCount: span.droppedAttributesCount,
       droppedEventsCount: span.droppedEventsCount,
@@ -161,12 +162,12 @@ export class ApiSecSpanProcessor implements SpanProcessor {
   #resourceOf(resource: Resource): Resource {
     const known = this.#resources.get(resource);
     const version = this.runtime.signalsVersion;
-    if (known?.version === version && known.resource.asyncAttributesPending !== true) return known.resource;
+    if (known?.version === version) return known.resource;
     const copy = resourceFromAttributes({
       ...scrubResource(resource.attributes),
       [ATTR.signals]: [...this.runtime.signals],
     });
-    if (resource.asyncAttributesPending !== true) this.#resources.set(resource, { version, resource: copy });
+    this.#resources.set(resource, { version, resource: copy });
     return copy;
   }
 }
@@ -188,7 +189,9 @@ function markEdge(span: ApiSpan, parentContext: Context): void {
   } else if (trace.getSpanContext(parentContext) !== undefined) span.setAttribute(ATTR.contextTrust, 'trusted');
 }
 
+/** A path in a span's name is raw unless the span knows its route. */
 function pathOf(attributes: Attributes): string | undefined {
+  if (attributes[ATTR.httpRoute] !== undefined) return undefined;
   const path = attributes[ATTR.urlPath] ?? attributes['http.target'];
   return typeof path === 'string' && path.length > 1 ? path : undefined;
 }

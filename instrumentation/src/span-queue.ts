@@ -4,9 +4,13 @@
  */
 import { context } from '@opentelemetry/api';
 import { ExportResultCode, suppressTracing } from '@opentelemetry/core';
+import type { Resource } from '@opentelemetry/resources';
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace-base';
 import { RetryingSpanExporter } from './retrying-exporter.ts';
 import { ATTR } from './semconv.ts';
+
+/** A span that is ours to change: the copy that leaves. */
+export type OutgoingSpan = Omit<ReadableSpan, 'resource'> & { resource: Resource };
 
 export interface QueueLimits {
   readonly spansMax: number;
@@ -19,16 +23,23 @@ export const QUEUE_LIMITS: QueueLimits = { spansMax: 8192, batchMax: 512, delayM
 export class SpanQueue {
   readonly #exporter: RetryingSpanExporter;
   readonly #limits: QueueLimits;
-  #spans: ReadableSpan[] = [];
+  readonly #toResource: (resource: Resource) => Resource;
+  #spans: OutgoingSpan[] = [];
   #unreported = 0;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(exporter: SpanExporter, limits: QueueLimits = QUEUE_LIMITS) {
+  /** @param toResource called once the resource's late attributes are known */
+  constructor(
+    exporter: SpanExporter,
+    toResource: (resource: Resource) => Resource,
+    limits: QueueLimits = QUEUE_LIMITS,
+  ) {
     this.#exporter =
       exporter instanceof RetryingSpanExporter
         ? exporter
         : new RetryingSpanExporter(exporter, { onDropped: (spans) => this.reportDropped(spans) });
+    this.#toResource = toResource;
     this.#limits = limits;
   }
 
@@ -37,7 +48,7 @@ export class SpanQueue {
     this.#unreported += spans;
   }
 
-  add(span: ReadableSpan): void {
+  add(span: OutgoingSpan): void {
     if (this.#closed || this.#spans.length >= this.#limits.spansMax) {
       this.#unreported++;
       return;
@@ -72,7 +83,8 @@ export class SpanQueue {
     else send();
   }
 
-  #export(batch: ReadableSpan[]): void {
+  #export(batch: OutgoingSpan[]): void {
+    for (const span of batch) span.resource = this.#toResource(span.resource);
     const dropped = this.#unreported;
     this.#unreported = 0;
     if (dropped > 0) batch[0]!.attributes[ATTR.droppedSpans] = dropped;
