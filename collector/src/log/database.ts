@@ -65,6 +65,8 @@ export function openForWriting(directory: string, busyTimeoutMs: number): Databa
   let database: Database.Database | undefined;
   try {
     database = new Database(path, { timeout: busyTimeoutMs });
+    // the write-ahead files take the mode of the database
+    chmodSync(path, 0o600);
     if (isNew) {
       database.pragma(`page_size = ${PAGE_BYTES}`);
       database.pragma('auto_vacuum = INCREMENTAL');
@@ -80,7 +82,6 @@ export function openForWriting(directory: string, busyTimeoutMs: number): Databa
     if (error instanceof LogOpenError) throw error;
     throw toOpenError(path, error);
   }
-  for (const suffix of ['', '-wal', '-shm']) if (existsSync(path + suffix)) chmodSync(path + suffix, 0o600);
   // a directory entry that is not on disk takes the whole file with it at a power cut
   syncDirectory(directory);
   syncDirectory(dirname(directory));

@@ -1,3 +1,4 @@
+import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { LogOpenError } from './open-error.ts';
@@ -16,6 +17,7 @@ export function acquireInstanceLock(directory: string): InstanceLock {
   let lock: Database.Database | undefined;
   try {
     lock = new Database(path, { timeout: 0 });
+    chmodSync(path, 0o600);
     lock.exec('BEGIN IMMEDIATE');
   } catch (error) {
     lock?.close();
