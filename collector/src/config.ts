@@ -5,6 +5,7 @@ import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { DEFAULT_LIMITS, type Limits } from './base/limits.ts';
 import { Secret } from './base/secret.ts';
+import type { EstateSettings } from './enrich/draft.ts';
 
 /**
  * Flags, environment and YAML in; one checked Config out. Every problem is listed, none is repaired silently.
@@ -279,6 +280,15 @@ function withEnvironment(
     if (found === undefined) problems.push({ where, message: `environment variable ${name} is not set` });
     return found ?? '';
   });
+}
+
+/** What the operator says about the estate, as enrichment takes it. */
+export function toEstate(config: Pick<Config, 'ownHosts' | 'coveredHosts' | 'exposures'>): EstateSettings {
+  const exposures = config.exposures.map((declared) => {
+    const [service, exposure] = declared.split('=') as [string, EstateSettings['exposures'][number]['exposure']];
+    return { service, exposure };
+  });
+  return { ownHosts: config.ownHosts, exposures };
 }
 
 /** The known option that differs least from `name`, if it is close. */

@@ -1,0 +1,201 @@
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import type { TraceHistory } from '../assemble/assembler.ts';
+import { Counters } from '../base/counters.ts';
+import { RejectedError } from '../base/errors.ts';
+import type { Checkpoint } from '../base/outcome.ts';
+import { createPseudonym } from '../base/pseudonym.ts';
+import { Secret } from '../base/secret.ts';
+import { loadRules } from '../catalog.ts';
+import { toEstate } from '../config.ts';
+import { openSpanLogReader } from '../log/reader.ts';
+import { toLogRecord } from '../log/record.ts';
+import { createPipeline, type Pipeline, type StoredRecord } from '../pipeline.ts';
+import { openStoreReader } from '../store/reader.ts';
+import type { FromPipeline, ThreadConfig, ToPipeline, ToWriter } from './messages.ts';
+
+/**
+ * The pipeline thread: exports in, records for the log and conclusions for the store out. Everything it says goes to
+ * the writer in order, so that a conclusion is never on disk before the spans that it rests on.
+ */
+
+interface PipelineData {
+  readonly config: ThreadConfig;
+  readonly writerPort: MessagePort;
+  /** [0] = offsets below this are durable. */
+  readonly durable: SharedArrayBuffer;
+  /** Where the store's conclusions end; undefined in a new store. */
+  readonly checkpoint: Checkpoint | undefined;
+}
+
+const TICK_MS = 100;
+const CHECKPOINT_MS = 1000;
+const COUNTERS_MS = 500;
+/** Longest wait for a record of a closed trace to reach the disk before its late spans are judged. */
+const DURABLE_WAIT_MS = 30_000;
+
+const { config, writerPort, durable, checkpoint: lastCheckpoint } = workerData as PipelineData;
+const main = parentPort!;
+const durableOffset = new BigInt64Array(durable);
+const counters = new Counters();
+const log = openSpanLogReader(config.dataDir, { counters });
+const store = openStoreReader(config.dataDir, { assembleIdleMs: config.limits.assembleIdleMs });
+
+const tell = (message: FromPipeline): void => main.postMessage(message);
+const write = (message: ToWriter, transfer: ArrayBuffer[] = []): void => writerPort.postMessage(message, transfer);
+
+/** Offsets below this were handed to the writer. */
+let sentOffset = 0;
+
+function waitUntilDurable(offset: number): void {
+  const deadline = performance.now() + DURABLE_WAIT_MS;
+  for (;;) {
+    const reached = Atomics.load(durableOffset, 0);
+    if (reached >= BigInt(offset)) return;
+    const left = deadline - performance.now();
+    if (left <= 0)
+      throw new Error(`records below offset ${offset} did not become durable within ${DURABLE_WAIT_MS} ms`);
+    Atomics.wait(durableOffset, 0, reached, left);
+  }
+}
+
+const history: TraceHistory = {
+  readTrace(traceId, beforeOffset) {
+    waitUntilDurable(Math.min(beforeOffset, sentOffset));
+    return log.readTrace(traceId, beforeOffset);
+  },
+  mark: (traceId) => store.traceMark(traceId),
+};
+
+const pipeline: Pipeline = createPipeline({
+  limits: config.limits,
+  time: config.time,
+  clientAddress: config.clientAddress,
+  pseudonym: createPseudonym(new Secret(config.hashKey)),
+  pseudonymKeyId: config.hashKeyId,
+  estate: toEstate(config),
+  coveredHosts: config.coveredHosts,
+  ruleSet: loadRules(config),
+  counters,
+  history,
+  onBug: (stage, error) =>
+    tell({
+      type: 'bug',
+      id: undefined,
+      stage,
+      message: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    }),
+});
+
+function restore(): void {
+  const { nextOffset, horizonOffset, openTraces } = lastCheckpoint ?? {
+    nextOffset: 0,
+    horizonOffset: 0,
+    openTraces: new Uint8Array(0),
+  };
+  pipeline.restore({
+    openTraces,
+    nextOffset,
+    before: between(horizonOffset, nextOffset),
+    after: log.replay(nextOffset),
+    recentTraceKeys: keysOf(log.recentTraceKeys((Date.now() - config.limits.reopenMs) * 1000)),
+  });
+}
+
+/** The log lists keys as (high, low) words, assembly takes them as 64-bit numbers. */
+function* keysOf(lists: Iterable<Uint32Array>): Iterable<BigUint64Array> {
+  for (const words of lists) {
+    const keys = new BigUint64Array(words.length / 2);
+    for (let i = 0; i < keys.length; i++) keys[i] = (BigInt(words[2 * i]!) << 32n) | BigInt(words[2 * i + 1]!);
+    yield keys;
+  }
+}
+
+function* between(from: number, to: number): Iterable<StoredRecord> {
+  if (from >= to) return;
+  for (const record of log.replay(from)) {
+    if (record.offset >= to) return;
+    yield record;
+  }
+}
+
+let nowUs = 0;
+/** Time of receipt never runs backwards, whatever the wall clock does. */
+function advance(receivedUs: number): number {
+  if (receivedUs > nowUs) nowUs = receivedUs;
+  return nowUs;
+}
+
+function take(request: Extract<ToPipeline, { type: 'export' }>): void {
+  const receivedUs = advance(request.receivedUs);
+  try {
+    const { batch, offset, rejectedSpans, message } = pipeline.accept(request, receivedUs);
+    const ack = { id: request.id, rejectedSpans, message };
+    if (batch === undefined) {
+      write({ type: 'barrier', ack });
+      return;
+    }
+    const startMs = performance.now();
+    const record = toLogRecord(batch, offset, receivedUs);
+    counters.add('stage_seconds_total', (performance.now() - startMs) / 1000, 'encode');
+    sentOffset = offset + 1;
+    write({ type: 'append', record, ack }, [record.bytes.buffer as ArrayBuffer]);
+  } catch (error) {
+    if (error instanceof RejectedError) {
+      tell({ type: 'rejected', id: request.id, code: error.code, message: error.message });
+    } else {
+      counters.add('stage_errors_total', 1, 'accept');
+      tell({
+        type: 'bug',
+        id: request.id,
+        stage: 'accept',
+        message: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      });
+    }
+  }
+}
+
+function checkpoint(): void {
+  if (pipeline.isIdle()) return;
+  const startMs = performance.now();
+  write({ type: 'apply', delta: pipeline.checkpoint() });
+  counters.add('stage_seconds_total', (performance.now() - startMs) / 1000, 'checkpoint');
+}
+
+function report(): void {
+  tell({
+    type: 'counters',
+    rows: counters.snapshot(),
+    gauges: [
+      ['open_traces', '', pipeline.openTraces],
+      ['open_spans', '', pipeline.openSpans],
+      ['open_bytes', '', pipeline.openBytes],
+    ],
+  });
+}
+
+restore();
+sentOffset = Number(Atomics.load(durableOffset, 0));
+
+const ticking = setInterval(() => pipeline.tick(advance(Date.now() * 1000)), TICK_MS);
+const checkpointing = setInterval(checkpoint, CHECKPOINT_MS);
+const reporting = setInterval(report, COUNTERS_MS);
+
+main.on('message', (message: ToPipeline) => {
+  if (message.type === 'export') take(message);
+  else stop();
+});
+
+/** Open traces stay open in the checkpoint: the next start goes on with them. */
+function stop(): void {
+  for (const timer of [ticking, checkpointing, reporting]) clearInterval(timer);
+  write({ type: 'apply', delta: pipeline.checkpoint() });
+  write({ type: 'end' });
+  report();
+  log.close();
+  store.close();
+  tell({ type: 'drained' });
+  writerPort.close();
+  main.close();
+}
+
+tell({ type: 'ready' });
