@@ -45,7 +45,7 @@ export class SpanWriter {
   readonly #judge: Judge;
   readonly #settings: SpanWriterSettings;
   readonly #shared = new Map<Resource, number>();
-  #builder = new BatchBuilder();
+  readonly #builder = new BatchBuilder();
   #epoch = 0;
   #receivedUs = 0;
   /** Whether the sender may set security attributes. */
@@ -83,7 +83,7 @@ export class SpanWriter {
 
   /** Starts a batch. Returns true when names were forgotten, so that caches over them must be emptied. */
   begin(receivedUs: number, securityKept: boolean): boolean {
-    this.#builder = new BatchBuilder();
+    this.#builder.reset();
     this.#epoch++;
     this.#receivedUs = receivedUs;
     this.#securityKept = securityKept;
