@@ -1,12 +1,12 @@
-import { copyRows, type SpanBatch, traceIdHex } from '../../collector/src/base/batch.ts';
-import { Counters } from '../../collector/src/base/counters.ts';
-import { DEFAULT_LIMITS } from '../../collector/src/base/limits.ts';
-import { createPseudonym } from '../../collector/src/base/pseudonym.ts';
-import { Secret } from '../../collector/src/base/secret.ts';
-import { loadRules } from '../../collector/src/catalog.ts';
-import { parseConfig, toEstate } from '../../collector/src/config.ts';
-import { createPipeline, type Pipeline } from '../../collector/src/pipeline.ts';
-import { openMemoryStore } from '../../collector/src/store/store.ts';
+import { copyRows, type SpanBatch, traceIdHex } from 'spanwarden/internal/base/batch';
+import { Counters } from 'spanwarden/internal/base/counters';
+import { DEFAULT_LIMITS } from 'spanwarden/internal/base/limits';
+import { createPseudonym } from 'spanwarden/internal/base/pseudonym';
+import { Secret } from 'spanwarden/internal/base/secret';
+import { loadRules } from 'spanwarden/internal/catalog';
+import { parseConfig, toEstate } from 'spanwarden/internal/config';
+import { createPipeline, type Pipeline } from 'spanwarden/internal/pipeline';
+import { openMemoryStore } from 'spanwarden/internal/store/store';
 
 /** The whole collector less its sockets, threads and disk: every stage and the store's SQL, under the test's own clock. */
 export interface InProcessCollector {

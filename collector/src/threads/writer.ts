@@ -1,9 +1,10 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { Counters } from '../base/counters.ts';
 import { UnavailableError } from '../base/errors.ts';
+import type { StoreDelta } from '../base/outcome.ts';
 import { openSpanLog } from '../log/span-log.ts';
 import { openStore } from '../store/store.ts';
-import type { Ack, FromWriter, ThreadConfig, ToWriter, ToWriterFromMain } from './messages.ts';
+import type { Ack, CounterRows, FromWriter, ThreadConfig, ToWriter, ToWriterFromMain } from './messages.ts';
 
 /**
  * The writer thread: the only one that writes to disk. Appends come from the pipeline in offset order and are grouped
@@ -18,8 +19,15 @@ interface WriterData {
   readonly durable: SharedArrayBuffer;
 }
 
-const MAINTAIN_MS = 250;
+/** Between two steps of merging or retention while there is more to do, and while there is not. */
+const MAINTAIN_BUSY_MS = 10;
+const MAINTAIN_IDLE_MS = 250;
 const COUNTERS_MS = 500;
+const STORE_COUNTS_MS = 5000;
+const RETAIN_MS = 10 * 60_000;
+/** Traces of one finding whose spans are kept as evidence beyond retention; the store details as many matches. */
+const PINS_PER_FINDING = 16;
+const PINNED_FINDINGS_MAX = 100_000;
 
 const { config, pipelinePort, durable } = workerData as WriterData;
 const main = parentPort!;
@@ -34,7 +42,10 @@ const log = openSpanLog(config.dataDir, {
 });
 
 const queue: ToWriter[] = [];
+const pinsOf = new Map<string, number>();
 let scheduled = false;
+let maintainAtMs = 0;
+let retainAtMs = performance.now() + RETAIN_MS;
 let failed = false;
 let horizonOffset = store.checkpoint()?.horizonOffset ?? 0;
 
@@ -70,6 +81,7 @@ function drain(): void {
         from++;
       }
     }
+    maintain();
   } catch (error) {
     fail(error);
   }
@@ -99,6 +111,7 @@ function appendGroup(batch: readonly ToWriter[], from: number): number {
 function apply(message: Extract<ToWriter, { type: 'apply' }>): void {
   const startMs = performance.now();
   store.apply(message.delta);
+  pinEvidence(message.delta);
   horizonOffset = message.delta.checkpoint.horizonOffset;
   counters.add('stage_seconds_total', (performance.now() - startMs) / 1000, 'store');
 }
@@ -126,20 +139,63 @@ function patch({ id, finding, patch: change, ifRevision }: Extract<ToWriterFromM
   }
 }
 
-const maintenance = setInterval(() => {
-  if (failed || queue.length > 0) return;
+/** Pins the evidence of findings. Few: whoever causes many matches must not keep the whole log alive. */
+function pinEvidence({ matches }: StoreDelta): void {
+  const traceIds: string[] = [];
+  for (const { sign, match, traceId } of matches) {
+    if (sign !== 1) continue;
+    const pins = pinsOf.get(match.fingerprint) ?? 0;
+    if (pins >= PINS_PER_FINDING || pinsOf.size >= PINNED_FINDINGS_MAX) continue;
+    pinsOf.set(match.fingerprint, pins + 1);
+    traceIds.push(traceId);
+  }
+  if (traceIds.length > 0) log.pin(traceIds);
+}
+
+/** One step at a time, between two groups of appends, so that no acknowledgement waits long for it. */
+function maintain(): void {
+  const startMs = performance.now();
+  if (failed || startMs < maintainAtMs) return;
   try {
-    const startMs = performance.now();
     const more = log.maintain({ horizonOffset, nowUs: Date.now() * 1000 });
-    counters.add('stage_seconds_total', (performance.now() - startMs) / 1000, 'merge');
-    if (more) setImmediate(() => undefined);
+    const endMs = performance.now();
+    counters.add('stage_seconds_total', (endMs - startMs) / 1000, 'merge');
+    maintainAtMs = endMs + (more ? MAINTAIN_BUSY_MS : MAINTAIN_IDLE_MS);
+    if (endMs >= retainAtMs) {
+      store.retain(Date.now() * 1000);
+      retainAtMs = endMs + RETAIN_MS;
+    }
   } catch (error) {
     fail(error);
   }
-}, MAINTAIN_MS);
+}
+const maintenance = setInterval(maintain, MAINTAIN_BUSY_MS);
+
+let storeGauges: CounterRows = [];
+let storeGaugesAtMs = Number.NEGATIVE_INFINITY;
 
 function report(): void {
-  tell({ type: 'counters', rows: counters.snapshot(), gauges: [] });
+  const { pendingRecords, segments, usedBytes, reusableBytes } = log.stats();
+  if (performance.now() >= storeGaugesAtMs + STORE_COUNTS_MS) {
+    storeGaugesAtMs = performance.now();
+    const { findingsByRule, operations, edges, databaseBytes } = store.counts();
+    storeGauges = [
+      ...findingsByRule.map(([rule, findings]) => ['findings_total', rule, findings] as const),
+      ['operations', '', operations],
+      ['call_graph_edges', '', edges],
+      ['database_bytes', 'store', databaseBytes],
+    ];
+  }
+  tell({
+    type: 'counters',
+    rows: counters.snapshot(),
+    gauges: [
+      ['log_pending_records', '', pendingRecords],
+      ['log_segments', '', segments],
+      ['database_bytes', 'log', usedBytes + reusableBytes],
+      ...storeGauges,
+    ],
+  });
 }
 const reporting = setInterval(report, COUNTERS_MS);
 
