@@ -57,6 +57,8 @@ export async function createApi(settings: ApiSettings, backend: ApiBackend): Pro
     http: { headersTimeout: HEADERS_MS, connectionsCheckingInterval: CHECK_MS },
     routerOptions: { maxParamLength: PATH_PARAMETER_CHARACTERS },
     forceCloseConnections: 'idle',
+    // What still comes while we stop is answered like any other request, with all headers.
+    return503OnClosing: false,
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors: (error, _request, reply) => void answerProblem(reply, error, onError),
   });
