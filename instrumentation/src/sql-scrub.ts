@@ -1,5 +1,5 @@
 const SQL =
-  /^[\s(]*(?:select|insert|update|delete|with|create|alter|drop|merge|replace|call|exec(?:ute)?|begin|commit|rollback|set|show|explain|truncate|grant|revoke|copy|pragma)\b/i;
+  /^[\s(]*(?:select|insert|update|delete|with|create|alter|drop|merge|replace|call|exec(?:ute)?|begin|commit|rollback|show|explain|truncate|grant|revoke|pragma)\b/i;
 
 /** Strings in any quoting, dollar quoting, comments, numbers and hex; what is unterminated is taken to the end. */
 const LITERAL =

@@ -27,7 +27,7 @@ export const ipAddress: Detector = {
 };
 
 const CANDIDATE =
-  /(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f:]{0,40}:[0-9A-Fa-f:]{1,40}(?:\d{1,3}(?:\.\d{1,3}){3})?|::)(?![\w:])/g;
+  /(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}(?![\w:])|[0-9A-Fa-f:]{0,40}:[0-9A-Fa-f:]{1,40}(?:(?:\.\d{1,3}){3})?(?![\w:]|\.\d)|::(?![\w:]))/g;
 
 function countAddresses(text: string): number {
   let found = 0;
