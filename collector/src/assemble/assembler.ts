@@ -59,9 +59,14 @@ export interface Assembler {
   snapshot(): Uint8Array;
   /**
    * Rebuilds the open table of an assembler that took nothing in yet: from a snapshot, the log's records from the
-   * horizon up to the offset of the snapshot, and the keys (low 64 bits of the ids) of traces that may have closed.
+   * horizon up to the offset of the snapshot, and the keys (low 64 bits of the ids, or pairs of high and low words) of
+   * traces that may have closed.
    */
-  restore(snapshot: Uint8Array, records: Iterable<LogRecord>, recentTraceKeys: Iterable<BigUint64Array>): void;
+  restore(
+    snapshot: Uint8Array,
+    records: Iterable<LogRecord>,
+    recentTraceKeys: Iterable<BigUint64Array | Uint32Array>,
+  ): void;
   readonly openTraces: number;
   /** Spans held for open traces, those of former revisions included. */
   readonly openSpans: number;
@@ -214,7 +219,11 @@ class OpenTable implements Assembler {
     return writer.take();
   }
 
-  restore(snapshot: Uint8Array, records: Iterable<LogRecord>, recentTraceKeys: Iterable<BigUint64Array>): void {
+  restore(
+    snapshot: Uint8Array,
+    records: Iterable<LogRecord>,
+    recentTraceKeys: Iterable<BigUint64Array | Uint32Array>,
+  ): void {
     const traces = this.#traces;
     const { clockUs, traces: states } = parseSnapshot(snapshot);
     this.#clockUs = Math.max(this.#clockUs, clockUs);
@@ -238,12 +247,9 @@ class OpenTable implements Assembler {
     // A slot may belong to another trace by the time limits are next looked at; the next span notices again.
     this.#overfull.clear();
     for (const keys of recentTraceKeys) {
-      const words = new Uint32Array(2);
-      const pair = new BigUint64Array(words.buffer);
-      for (const key of keys) {
-        pair[0] = key;
-        this.#recent.add(words[1]!, words[0]!, this.#clockUs);
-      }
+      if (keys instanceof Uint32Array) {
+        for (let i = 0; i < keys.length; i += 2) this.#recent.add(keys[i]!, keys[i + 1]!, this.#clockUs);
+      } else for (const key of keys) this.#recent.add(Number(key >> 32n), Number(key & 0xffffffffn), this.#clockUs);
     }
   }
 

@@ -24,7 +24,7 @@ export interface PathDraft {
 }
 
 /** What an enricher writes: fields that rules see, and marks on hops that later enrichers and the call graph read. */
-export type Written = FieldKey | 'serves' | 'isNested' | 'localRoot' | 'operationKey';
+export type Written = FieldKey | 'serves' | 'isNested' | 'localRoot' | 'operationKey' | 'operationId';
 
 /** One question about a call path. It writes what it declares on the hops of a draft and nothing else. */
 export interface Enricher {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { Field } from '@spanwarden/rules';
 import { KIND_CLIENT, KIND_PRODUCER } from '../base/batch.ts';
 import type { ApiStyle, NodeKind } from '../base/outcome.ts';
@@ -47,21 +46,7 @@ export const INTERNAL_CLIENT = 'internal client';
 /** The call names a parent that never arrived, or nothing tells where it came from. */
 export const UNKNOWN_CALLER = 'unknown caller';
 
-const CACHED_MAX = 20_000;
 const NODE_CHARS_MAX = 120;
-const ids = new Map<string, string>();
-
-/** The id under which an operation is kept. */
-export function operationId(service: string, { style, method, route }: OperationKey): string {
-  const text = `${service}\u0000${style}\u0000${method}\u0000${route}`;
-  let id = ids.get(text);
-  if (id === undefined) {
-    id = createHash('sha256').update(text).digest('hex').slice(0, 16);
-    if (ids.size >= CACHED_MAX) ids.clear();
-    ids.set(text, id);
-  }
-  return id;
-}
 
 export function toGraphFacts(path: EnrichedPath): GraphFacts {
   const operations: OperationFact[] = [];
@@ -164,7 +149,7 @@ function addOperationEdge(edges: EdgeFact[], hops: readonly PathHop[], parent: P
     level: 'operation',
     from,
     fromKind: 'operation',
-    to: operationId(hop.service, hop.operationKey!),
+    to: hop.operationId!,
     toKind: 'operation',
     error: isError(hop),
     eventUs: hop.eventUs,
@@ -177,8 +162,7 @@ function addClient(edges: EdgeFact[], hop: PathHop): void {
   const from = clientOf(hop);
   const common = { error: isError(hop), eventUs: hop.eventUs, dataTypes: typesOf(hop, 'response') };
   edges.push({ level: 'service', from, fromKind: 'client', to: hop.service, toKind: 'service', ...common });
-  const to = operationId(hop.service, hop.operationKey!);
-  edges.push({ level: 'operation', from, fromKind: 'client', to, toKind: 'operation', ...common });
+  edges.push({ level: 'operation', from, fromKind: 'client', to: hop.operationId!, toKind: 'operation', ...common });
 }
 
 function clientOf(hop: PathHop): string {
@@ -191,14 +175,13 @@ function clientOf(hop: PathHop): string {
 
 /** The operation on whose behalf a span ran; undefined when its service was not entered by a call. */
 function operationOf(hops: readonly PathHop[], hop: PathHop): string | undefined {
-  const root = hops[hop.localRoot]!;
-  return root.operationKey === undefined ? undefined : operationId(root.service, root.operationKey);
+  return hops[hop.localRoot]!.operationId;
 }
 
 function toOperation(hop: PathHop): OperationFact {
   const key = hop.operationKey!;
   return {
-    id: operationId(hop.service, key),
+    id: hop.operationId!,
     service: hop.service,
     style: key.style,
     method: key.method,

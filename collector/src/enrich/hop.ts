@@ -107,6 +107,7 @@ export class PathHop implements Hop {
   localRoot = -1;
   style: ApiStyle | undefined = undefined;
   operationKey: OperationKey | undefined = undefined;
+  operationId: string | undefined = undefined;
   operation: string | undefined = undefined;
   endpoint: string | undefined = undefined;
   entry = false;

@@ -2,6 +2,7 @@ import { Field } from '@spanwarden/rules';
 import { KIND_CLIENT, KIND_CONSUMER, KIND_PRODUCER } from '../base/batch.ts';
 import type { Enricher, PathDraft } from './draft.ts';
 import type { OperationKey, PathHop } from './hop.ts';
+import { operationId } from './operation-id.ts';
 import { toPathTemplate, toRouteTemplate } from './path-template.ts';
 
 /** Calls that matched no route share one operation per method, so that probing cannot grow the inventory. */
@@ -34,7 +35,7 @@ const GRAPHQL_NAME = /^[A-Za-z_]\w{0,63}$/;
 export const operation: Enricher = {
   name: 'operation',
   reads: ['serves', 'isNested', 'localRoot', 'apiStyle'],
-  writes: ['operationKey', 'operation', 'endpoint'],
+  writes: ['operationKey', 'operationId', 'operation', 'endpoint'],
   because: 'needs the style; objects need the route',
   run(draft) {
     const inner = innerFacts(draft);
@@ -42,6 +43,7 @@ export const operation: Enricher = {
       if (hop.serves) {
         const key = servedOperation(hop, inner.get(hop.localRoot));
         hop.operationKey = key;
+        hop.operationId = operationId(hop.service, key);
         hop.operation = key.method === '' ? key.route : `${key.method} ${key.route}`;
         hop.endpoint = `${hop.service} ${hop.operation}`;
       } else if (hop.kind === KIND_CLIENT || hop.kind === KIND_PRODUCER || hop.kind === KIND_CONSUMER) {

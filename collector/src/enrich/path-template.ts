@@ -14,23 +14,25 @@ const HEX_CHARS_MIN = 16;
 const ULID_CHARS = 26;
 const UUID_CHARS = 36;
 const RANDOM_CHARS_MIN = 10;
-
-const DIGIT = 1;
-const HEX_LETTER = 2;
-const LOWER = 4;
-const UPPER = 8;
-const DASH = 16;
-const OTHER = 32;
-const DOT = 64;
-const CLASS = new Uint8Array(128).fill(OTHER);
-for (let code = 48; code <= 57; code++) CLASS[code] = DIGIT;
-for (let code = 97; code <= 122; code++) CLASS[code] = code <= 102 ? LOWER | HEX_LETTER : LOWER;
-for (let code = 65; code <= 90; code++) CLASS[code] = code <= 70 ? UPPER | HEX_LETTER : UPPER;
-CLASS[45] = DASH;
-CLASS[95] = DASH;
-CLASS[46] = DOT;
+const PHONE_DIGITS_MIN = 7;
 
 export type IdKind = 'int' | 'uuid' | 'random' | 'email' | 'phone' | 'other';
+
+/** How many characters of each class a segment has. */
+interface Tally {
+  digits: number;
+  /** a-f, A-F; also counted as lower or upper. */
+  hexLetters: number;
+  lower: number;
+  upper: number;
+  /** `-` and `_` */
+  dashes: number;
+  dots: number;
+  others: number;
+}
+
+/** Written anew for every segment, so that none is allocated. */
+const tally: Tally = { digits: 0, hexLetters: 0, lower: 0, upper: 0, dashes: 0, dots: 0, others: 0 };
 
 /**
  * What a path segment is when it is not a name: `int` (also decimals), `uuid`, `random` (hex of 16 and more, ULID, mixed
@@ -41,50 +43,47 @@ export function idKind(segment: string): IdKind | undefined {
   const length = segment.length;
   if (length === 0) return undefined;
   if (length > SEGMENT_CHARS_MAX) return 'other';
-  const first = segment.charCodeAt(0);
-  if (first === 123 || first === 91) return isMark(segment) ? markKind(segment) : undefined; // { [
-  let digits = 0;
-  let hexLetters = 0;
-  let lower = 0;
-  let upper = 0;
-  let dashes = 0;
-  let dots = 0;
-  let others = 0;
-  for (let i = 0; i < length; i++) {
+  if (isMark(segment)) return markKind(segment);
+  if (segment.includes('@')) return 'email';
+  count(segment);
+  const { digits, hexLetters, lower, upper, dashes, dots, others } = tally;
+  if (digits === 0) return length === UUID_CHARS && dashes === 4 && hexLetters === 32 ? 'uuid' : undefined;
+  if (lower + upper === 0) return numeric(segment);
+  if (length === UUID_CHARS && dashes === 4 && digits + hexLetters === 32) return 'uuid';
+  if (others > 0) return undefined;
+  if (dashes + dots > 0) return hasIdPart(segment) ? 'random' : undefined;
+  return isRandomWord(length) ? 'random' : undefined;
+}
+
+function count(segment: string): void {
+  tally.digits = tally.hexLetters = tally.lower = tally.upper = tally.dashes = tally.dots = tally.others = 0;
+  for (let i = 0; i < segment.length; i++) {
     const code = segment.charCodeAt(i);
-    const kind = code < 128 ? CLASS[code]! : OTHER;
-    if (code === 64) return 'email'; // @
-    if (kind === DIGIT) digits++;
-    else if (kind === DASH) dashes++;
-    else if (kind === DOT) dots++;
-    else if (kind === OTHER) others++;
-    else {
-      if (kind & HEX_LETTER) hexLetters++;
-      if (kind & LOWER) lower++;
-      else upper++;
-    }
+    if (code >= 48 && code <= 57) tally.digits++;
+    else if (code >= 97 && code <= 122) {
+      tally.lower++;
+      if (code <= 102) tally.hexLetters++;
+    } else if (code >= 65 && code <= 90) {
+      tally.upper++;
+      if (code <= 70) tally.hexLetters++;
+    } else if (code === 45 || code === 95) tally.dashes++;
+    else if (code === 46) tally.dots++;
+    else tally.others++;
   }
-  const letters = lower + upper;
-  if (digits === length || (digits > 0 && digits + dots + dashes === length && dots <= 1 && dashes === 0)) return 'int';
-  if (digits > 0 && letters === 0 && others === 0) return dashes === 0 && dots > 1 ? undefined : 'other'; // a date
-  if (first === 43 && digits + dashes + 1 === length && digits >= 7) return 'phone'; // +
-  if (length === UUID_CHARS && dashes === 4 && digits + hexLetters === 32 && hexLetters === letters) return 'uuid';
-  if (digits === 0) return undefined;
-  if (dashes + dots + others === 0)
-    return isRandomWord(length, digits, hexLetters, letters, lower, upper) ? 'random' : undefined;
-  return others === 0 && hasIdPart(segment) ? 'random' : undefined;
+}
+
+/** Digits and signs only. Two and more dots are a version or an address, which are names. */
+function numeric(segment: string): IdKind | undefined {
+  const { digits, dashes, dots, others } = tally;
+  if (segment.startsWith('+')) return others === 1 && digits >= PHONE_DIGITS_MIN ? 'phone' : undefined;
+  if (others > 0 || dots > 1) return undefined;
+  return dashes === 0 || (dashes === 1 && segment.startsWith('-')) ? 'int' : 'other';
 }
 
 /** A word of letters and digits that no one would write as a name. */
-function isRandomWord(
-  length: number,
-  digits: number,
-  hexLetters: number,
-  letters: number,
-  lower: number,
-  upper: number,
-): boolean {
-  if (hexLetters === letters && length >= HEX_CHARS_MIN) return true;
+function isRandomWord(length: number): boolean {
+  const { digits, hexLetters, lower, upper } = tally;
+  if (hexLetters === lower + upper && length >= HEX_CHARS_MIN) return true;
   if (length === ULID_CHARS && lower === 0) return true;
   if (length < RANDOM_CHARS_MIN) return false;
   return digits * 4 >= length || (lower > 0 && upper > 1 && digits > 1);
@@ -102,8 +101,7 @@ function hasIdPart(segment: string): boolean {
 
 /** What scrubbing or a framework left in place of a value: `{id}`, `[email]`. */
 function isMark(segment: string): boolean {
-  const last = segment.charCodeAt(segment.length - 1);
-  return last === 125 || last === 93;
+  return (segment.startsWith('{') && segment.endsWith('}')) || (segment.startsWith('[') && segment.endsWith(']'));
 }
 
 function markKind(mark: string): IdKind {
