@@ -167,7 +167,7 @@ function normaliseSegment(segment: string): string {
   if (segment.length > 4 * SEGMENT_CHARS_MAX) return '{id}';
   if (/^[*(]/.test(segment) || segment.startsWith('{*') || segment.endsWith('*}')) return '{*}';
   return segment
-    .replace(/:([A-Za-z_]\w*)(?:\([^)]*\))?[?*+]?/g, '{$1}')
     .replace(/<(?:[^:<>]*:)?([^<>]+)>/g, '{$1}')
-    .replace(/\{([A-Za-z_][\w-]*)[:=][^}]*\}/g, '{$1}');
+    .replace(/\{([A-Za-z_][\w-]*)[:=][^}]*\}/g, '{$1}')
+    .replace(/:([A-Za-z_]\w*)(?:\([^)]*\))?[?*+]?/g, '{$1}');
 }
