@@ -107,7 +107,12 @@ function toHop(draft: Draft, index: number, position: ReadonlyMap<number, number
     [Field.spanDurationMs, draft.endMs - draft.startMs],
     [Field.spanRoot, draft.parent < 0],
     [Field.serviceName, sketch.service],
-    ...(signals.length > 0 ? ([[Field.apisecVersion, '1']] as const) : []),
+    ...(signals.length > 0
+      ? ([
+          [Field.apisecVersion, '1'],
+          [Field.signals, signals],
+        ] as const)
+      : []),
   ]);
   const others = new Map<string, Value>();
   for (const [name, value] of Object.entries(sketch.attributes ?? {})) {

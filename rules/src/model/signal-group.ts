@@ -20,7 +20,9 @@ const domain = (key: number): Absence => ({ kind: 'domain', key });
 const TABLE: readonly (readonly [string, Absence])[] = [
   ['span.', { kind: 'never' }],
   ['service.name', { kind: 'never' }],
+  // Whether and what a service records is told by these themselves: without them it does not.
   ['apisec.version', { kind: 'never' }],
+  ['apisec.signals', { kind: 'never' }],
   ['apisec.entry', { kind: 'never' }],
   ['apisec.exposure', { kind: 'serving' }],
   ['apisec.endpoint', { kind: 'serving' }],
