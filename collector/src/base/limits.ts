@@ -9,7 +9,7 @@ export interface Limits {
   readonly grpcMessageBytesMax: number;
   /** Bytes admitted but not yet durable, over all connections; above it exports are refused retryably. */
   readonly inFlightBytesMax: number;
-  /** Half-received gRPC bytes over all sockets; above it the worst socket is closed. */
+  /** Bytes held for half-received requests over all sockets of both transports; above it the worst socket is closed. */
   readonly halfOpenBytesMax: number;
   /** A started request that makes no progress for this long loses its socket. */
   readonly stallMs: number;

@@ -1,11 +1,10 @@
 /** The contract between the receiver and whatever makes an export durable. */
 
-/** One OTLP trace export as it came. Not yet decoded; over HTTP not yet inflated either. */
+/** One OTLP trace export as it came, neither inflated nor decoded. */
 export interface ExportRequest {
   /** The message. Its ArrayBuffer belongs to this request alone, so it may be transferred; the view need not span all of it. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly encoding: 'protobuf' | 'json';
-  /** How `bytes` are compressed. Always `none` for gRPC, whose library inflates. */
   readonly compression: 'none' | 'gzip';
   /** Most bytes the inflated message may have; beyond it MUST come a `RejectedError` with code `too-large`. */
   readonly bytesMax: number;

@@ -4,11 +4,11 @@ import type { ServerInterceptingCallInterface } from '@grpc/grpc-js';
 import type { HalfOpen, HalfOpenLedger } from './half-open-ledger.ts';
 
 /** Heap that a received chunk costs on top of its bytes; grpc-js keeps each DATA frame as a slice of its own. */
-const CHUNK_OVERHEAD_BYTES = 256;
+const CHUNK_OVERHEAD_BYTES = 512;
 
 /** A call whose request is not complete. */
 export interface UnfinishedCall {
-  /** An inflated message of so many bytes waits for the end of its stream. */
+  /** A message of so many bytes is complete and waits for the end of its stream. */
   holds(bytes: number): void;
   /** The request is complete, or there will be no more of it. True the first time. */
   end(): boolean;

@@ -19,6 +19,7 @@ import { type Limits, MiB } from '../base/limits.ts';
 import type { ExportAnswer } from './export-request.ts';
 import { type Failure, GRPC_INVALID_ARGUMENT } from './failure.ts';
 import type { Gate } from './gate.ts';
+import { GrpcCompression } from './grpc-compression.ts';
 import { type ConnectionLimits, GrpcConnections } from './grpc-connections.ts';
 import type { HalfOpenLedger } from './half-open-ledger.ts';
 import { listen } from './listen.ts';
@@ -47,7 +48,7 @@ const HEALTH_SERVICE_CHARS_MAX = 256;
 const CLOSE_POLL_MS = 10;
 
 /**
- * OTLP over gRPC: calls come in, message bytes go to the gate, status and ExportTraceServiceResponse go out; it never
+ * OTLP over gRPC: calls come in, message bytes go to the gate, status and ExportTraceServiceResponse go out; it never inflates or
  * decodes a message. Sockets are our own and injected into grpc-js, because its limits count per connection only.
  *
  * @throws ListenError
@@ -61,13 +62,14 @@ export async function openGrpcServer(
   // The library prints headers it dislikes, tokens included, to stderr.
   setLogVerbosity(logVerbosity.NONE);
   const connections = new GrpcConnections(settings.connectionLimits, ledger, counters);
+  const compression = new GrpcCompression();
   const server = new Server({
     ...serverOptions(settings.limits),
-    interceptors: [createCallWatch(connections, gate, counters)],
+    interceptors: [createCallWatch(connections, compression, gate, counters)],
   });
   const health = new HealthImplementation({ '': 'SERVING', [TRACES.grpcService]: 'SERVING' });
   health.addToServer(server);
-  server.addService(exportService(TRACES.grpcService), { Export: exportTraces(gate, settings.limits) });
+  server.addService(exportService(TRACES.grpcService), { Export: exportTraces(gate, compression, settings.limits) });
   for (const signal of IGNORED_SIGNALS) {
     const warning = encodeExportResponse({ rejectedSpans: 0, message: ignoredWarning(signal) });
     const drop = (_call: ExportCall, answer: sendUnaryData<Buffer>): void => {
@@ -137,12 +139,16 @@ function exportService(name: string): ServiceDefinition {
   };
 }
 
-function exportTraces(gate: Gate, limits: Limits): (call: ExportCall, answer: sendUnaryData<Buffer>) => void {
+function exportTraces(
+  gate: Gate,
+  compression: GrpcCompression,
+  limits: Limits,
+): (call: ExportCall, answer: sendUnaryData<Buffer>) => void {
   const submit = (message: Buffer): Promise<ExportAnswer> =>
     gate.submit({
       bytes: toOwnedBytes(message),
       encoding: 'protobuf',
-      compression: 'none',
+      compression: compression.isCompressed(message) ? 'gzip' : 'none',
       bytesMax: limits.grpcMessageBytesMax,
       transport: 'grpc',
     });
@@ -173,11 +179,17 @@ function toStatus(failure: Failure): StatusObject {
 }
 
 /** Sees each call begin, get its message and end: for the accounts of half-open sockets, and to refuse before reading. */
-function createCallWatch(connections: GrpcConnections, gate: Gate, counters: Counters): ServerInterceptor {
+function createCallWatch(
+  connections: GrpcConnections,
+  compression: GrpcCompression,
+  gate: Gate,
+  counters: Counters,
+): ServerInterceptor {
   return (method, call) => {
     const connection = connections.connectionOf(call);
     const unfinished = connection?.begin(call);
     const isExport = method.path.endsWith('/Export');
+    compression.takeOver(call, isExport);
     let refused = false;
     const refuse = (failure: Failure): void => {
       refused = true;

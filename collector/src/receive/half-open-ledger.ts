@@ -23,6 +23,9 @@ const SWEEP_MS = 50;
 /** A request may take this many stall times in all, so that a byte now and then does not keep it open for ever. */
 export const STALLS_PER_REQUEST = 3;
 
+/** Closing what holds less than this would free nothing and cost a sender its answer. */
+const SHED_BYTES_MIN = 64 * 1024;
+
 export interface HalfOpenLimits {
   readonly halfOpenBytesMax: number;
   readonly stallMs: number;
@@ -95,10 +98,10 @@ export class HalfOpenLedger {
     if (this.#memory.level() === 'hard') this.#shed();
   }
 
-  /** Compressed messages are inflated out of our sight; when memory runs out, the quarter that holds most goes. */
+  /** Estimates may be wrong: when memory runs out all the same, the quarter of the large ones that holds most goes. */
   #shed(): void {
-    const worst = this.#worstFirst();
-    for (const [entry] of worst.slice(0, Math.ceil(worst.length / 4))) this.#close(entry, 'memory');
+    const large = this.#worstFirst().filter(([, bytes]) => bytes >= SHED_BYTES_MIN);
+    for (const [entry] of large.slice(0, Math.ceil(large.length / 4))) this.#close(entry, 'memory');
   }
 
   #worstFirst(): [HalfOpen, number][] {

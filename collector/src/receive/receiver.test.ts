@@ -1,10 +1,14 @@
 import { createHash } from 'node:crypto';
+import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { status } from '@grpc/grpc-js';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Counters } from '../base/counters.ts';
 import { FULL_SUCCESS } from './export-request.ts';
+import { type HalfOpen, HalfOpenLedger } from './half-open-ledger.ts';
 import { ListenError } from './listen.ts';
-import { createMemoryGuard } from './memory-guard.ts';
+import { createMemoryGuard, type MemoryGuard } from './memory-guard.ts';
 import { call, eventually, openClient, retryDelayMs, startReceiver, type TestReceiver } from './test-receiver.ts';
 
 const MESSAGE = Buffer.from('not looked into by the receiver');
@@ -187,6 +191,57 @@ describe('admission by bytes', () => {
       await eventually(() => guard.level() === level);
     }
     guard.stop();
+  });
+});
+
+describe('a process nearly out of memory', () => {
+  it('closes the half-open that hold most, a quarter at a time, and leaves the small ones', async () => {
+    const counters = new Counters();
+    const memory: MemoryGuard = { level: () => 'hard', stop: () => undefined };
+    const ledger = new HalfOpenLedger({ halfOpenBytesMax: 1e9, stallMs: 3_600_000 }, memory, counters);
+    const closed: number[] = [];
+    for (const heldBytes of [100_000, 1000, 300_000, 200_000, 400_000, 2000]) {
+      const entry: HalfOpen = {
+        heldBytes: () => heldBytes,
+        progressBytes: () => heldBytes,
+        beganMs: () => performance.now(),
+        destroy: () => void closed.push(heldBytes),
+      };
+      ledger.add(entry);
+    }
+    await eventually(() => closed.length === 4);
+    await new Promise((resolve) => setTimeout(resolve, 120));
+    ledger.stop();
+    expect(closed).toEqual([400_000, 300_000, 200_000, 100_000]);
+    expect(counters.value('connections_closed_total', 'memory')).toBe(4);
+    expect(ledger.heldBytes()).toBe(3000);
+  });
+});
+
+describe('bytes that are no request at all', () => {
+  it('on either port disturb nobody', async () => {
+    const started = await startReceiver({ connectionsPerAddressMax: 1000 });
+    const { receiver, counters, logged } = started;
+    const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+    await fc.assert(
+      fc.asyncProperty(
+        fc.uint8Array({ maxLength: 300 }),
+        fc.boolean(),
+        fc.boolean(),
+        async (bytes, overGrpc, hasPreface) => {
+          const socket = connect(overGrpc ? receiver.grpcPort : receiver.httpPort, '127.0.0.1');
+          socket.on('error', () => undefined).resume();
+          const gone = new Promise((resolve) => socket.once('close', resolve));
+          socket.end(hasPreface ? Buffer.concat([preface, bytes]) : bytes);
+          await gone;
+        },
+      ),
+      { numRuns: 300 },
+    );
+    expect(await exportBoth(started)).toEqual([status.OK, 200]);
+    expect(counters.value('receive_bugs_total')).toBe(0);
+    expect(logged).toEqual([]);
+    await eventually(() => receiver.halfOpenBytes() === 0);
   });
 });
 
