@@ -74,6 +74,8 @@ export function openForWriting(directory: string, busyTimeoutMs: number): Databa
     database.pragma('journal_mode = WAL');
     harden(database);
     database.pragma('secure_delete = ON');
+    // checkpoints wait on the disk: the log makes them between appends
+    database.pragma('wal_autocheckpoint = 0');
     database.pragma(`journal_size_limit = ${WAL_BYTES_KEPT}`);
     migrate(database, path);
     verify(database, path);

@@ -21,77 +21,124 @@ export function gatherRows(
   to: number,
 ): SpanBatch {
   const out = allocate(sources, tables, sourceOf, rowOf, from, to);
-  const cursor = { attribute: 0, event: 0, eventAttribute: 0, link: 0 };
+  copySpans(out, sources, sourceOf, rowOf, from, to);
+  copyAttributes(out, sources, sourceOf, rowOf, from, to);
+  if (out.eventName.length > 0) copyEvents(out, sources, sourceOf, rowOf, from, to);
+  if (out.linkSpanId.length > 0) copyLinks(out, sources, sourceOf, rowOf, from, to);
+  return out;
+}
+
+type CopyPart = (
+  out: SpanBatch,
+  sources: readonly Source[],
+  sourceOf: Uint32Array,
+  rowOf: Uint32Array,
+  from: number,
+  to: number,
+) => void;
+
+const copySpans: CopyPart = (out, sources, sourceOf, rowOf, from, to) => {
+  const { traceId, spanId, parentId, kind, status, flags, startUs, endUs, eventUs, name, resource, scope } = out;
   for (let i = from; i < to; i++) {
     const { batch, positions } = sources[sourceOf[i]!]!;
     const row = rowOf[i]!;
     const at = i - from;
-    copySpan(out, at, batch, row, positions);
-    out.attrFrom[at] = cursor.attribute;
-    for (let a = batch.attrFrom[row]!; a < batch.attrFrom[row + 1]!; a++) {
-      const tag = batch.attrTag[a]!;
-      out.attrKey[cursor.attribute] = toSharedKey(batch.attrKey[a]!, positions);
-      out.attrTag[cursor.attribute] = tag;
-      out.attrValue[cursor.attribute++] = toSharedValue(tag, batch.attrValue[a]!, positions);
-    }
-    out.eventFrom[at] = cursor.event;
-    for (let e = batch.eventFrom[row]!; e < batch.eventFrom[row + 1]!; e++) copyEvent(out, cursor, batch, e, positions);
-    out.linkFrom[at] = cursor.link;
-    for (let l = batch.linkFrom[row]!; l < batch.linkFrom[row + 1]!; l++, cursor.link++) {
-      out.linkTraceId.set(batch.linkTraceId.subarray(l * 4, l * 4 + 4), cursor.link * 4);
-      out.linkSpanId.set(batch.linkSpanId.subarray(l * 2, l * 2 + 2), cursor.link * 2);
-    }
+    traceId[at * 4] = batch.traceId[row * 4]!;
+    traceId[at * 4 + 1] = batch.traceId[row * 4 + 1]!;
+    traceId[at * 4 + 2] = batch.traceId[row * 4 + 2]!;
+    traceId[at * 4 + 3] = batch.traceId[row * 4 + 3]!;
+    spanId[at * 2] = batch.spanId[row * 2]!;
+    spanId[at * 2 + 1] = batch.spanId[row * 2 + 1]!;
+    parentId[at * 2] = batch.parentId[row * 2]!;
+    parentId[at * 2 + 1] = batch.parentId[row * 2 + 1]!;
+    kind[at] = batch.kind[row]!;
+    status[at] = batch.status[row]!;
+    flags[at] = batch.flags[row]!;
+    startUs[at] = batch.startUs[row]!;
+    endUs[at] = batch.endUs[row]!;
+    eventUs[at] = batch.eventUs[row]!;
+    name[at] = positions.string[batch.name[row]!]!;
+    resource[at] = positions.resource[batch.resource[row]!]!;
+    scope[at] = positions.scope[batch.scope[row]!]!;
   }
-  out.attrFrom[out.count] = cursor.attribute;
-  out.eventFrom[out.count] = cursor.event;
-  out.eventAttrFrom[cursor.event] = cursor.eventAttribute;
-  out.linkFrom[out.count] = cursor.link;
-  return out;
-}
+};
 
-function toSharedKey(key: number, positions: TablePositions): number {
-  return key < FIELD_COUNT ? key : positions.key[key - FIELD_COUNT]!;
-}
-
-function toSharedValue(tag: number, value: number, positions: TablePositions): number {
-  if (tag === TAG_STRING) return positions.string[value]!;
-  return tag === TAG_LIST ? positions.list[value]! : value;
-}
-
-function copySpan(out: SpanBatch, at: number, batch: SpanBatch, row: number, positions: TablePositions): void {
-  for (let word = 0; word < 4; word++) out.traceId[at * 4 + word] = batch.traceId[row * 4 + word]!;
-  for (let word = 0; word < 2; word++) {
-    out.spanId[at * 2 + word] = batch.spanId[row * 2 + word]!;
-    out.parentId[at * 2 + word] = batch.parentId[row * 2 + word]!;
+const copyAttributes: CopyPart = (out, sources, sourceOf, rowOf, from, to) => {
+  let at = 0;
+  for (let i = from; i < to; i++) {
+    const { batch, positions } = sources[sourceOf[i]!]!;
+    const row = rowOf[i]!;
+    out.attrFrom[i - from] = at;
+    const { attrKey, attrTag, attrValue } = batch;
+    const end = batch.attrFrom[row + 1]!;
+    const start = batch.attrFrom[row]!;
+    copyEntries(out.attrKey, out.attrTag, out.attrValue, at, attrKey, attrTag, attrValue, start, end, positions);
+    at += end - start;
   }
-  out.kind[at] = batch.kind[row]!;
-  out.status[at] = batch.status[row]!;
-  out.flags[at] = batch.flags[row]!;
-  out.startUs[at] = batch.startUs[row]!;
-  out.endUs[at] = batch.endUs[row]!;
-  out.eventUs[at] = batch.eventUs[row]!;
-  out.name[at] = positions.string[batch.name[row]!]!;
-  out.resource[at] = positions.resource[batch.resource[row]!]!;
-  out.scope[at] = positions.scope[batch.scope[row]!]!;
-}
+  out.attrFrom[to - from] = at;
+};
 
-function copyEvent(
-  out: SpanBatch,
-  cursor: { event: number; eventAttribute: number },
-  batch: SpanBatch,
-  event: number,
+/** Attributes `[start, end)` of one row, spelled out by column: it runs once per span of everything stored. */
+function copyEntries(
+  outKey: Uint32Array,
+  outTag: Uint8Array,
+  outValue: Float64Array,
+  to: number,
+  key: Uint32Array,
+  tag: Uint8Array,
+  value: Float64Array,
+  start: number,
+  end: number,
   positions: TablePositions,
 ): void {
-  out.eventTimeUs[cursor.event] = batch.eventTimeUs[event]!;
-  out.eventName[cursor.event] = positions.string[batch.eventName[event]!]!;
-  out.eventAttrFrom[cursor.event++] = cursor.eventAttribute;
-  for (let a = batch.eventAttrFrom[event]!; a < batch.eventAttrFrom[event + 1]!; a++) {
-    const tag = batch.eventAttrTag[a]!;
-    out.eventAttrKey[cursor.eventAttribute] = toSharedKey(batch.eventAttrKey[a]!, positions);
-    out.eventAttrTag[cursor.eventAttribute] = tag;
-    out.eventAttrValue[cursor.eventAttribute++] = toSharedValue(tag, batch.eventAttrValue[a]!, positions);
+  const { string, list, key: keys } = positions;
+  let at = to;
+  for (let i = start; i < end; i++, at++) {
+    const k = key[i]!;
+    const t = tag[i]!;
+    const v = value[i]!;
+    outKey[at] = k < FIELD_COUNT ? k : keys[k - FIELD_COUNT]!;
+    outTag[at] = t;
+    outValue[at] = t === TAG_STRING ? string[v]! : t === TAG_LIST ? list[v]! : v;
   }
 }
+
+const copyEvents: CopyPart = (out, sources, sourceOf, rowOf, from, to) => {
+  let event = 0;
+  let at = 0;
+  for (let i = from; i < to; i++) {
+    const { batch, positions } = sources[sourceOf[i]!]!;
+    const row = rowOf[i]!;
+    out.eventFrom[i - from] = event;
+    for (let e = batch.eventFrom[row]!; e < batch.eventFrom[row + 1]!; e++, event++) {
+      out.eventTimeUs[event] = batch.eventTimeUs[e]!;
+      out.eventName[event] = positions.string[batch.eventName[e]!]!;
+      out.eventAttrFrom[event] = at;
+      const { eventAttrKey: key, eventAttrTag: tag, eventAttrValue: value } = batch;
+      const start = batch.eventAttrFrom[e]!;
+      const end = batch.eventAttrFrom[e + 1]!;
+      copyEntries(out.eventAttrKey, out.eventAttrTag, out.eventAttrValue, at, key, tag, value, start, end, positions);
+      at += end - start;
+    }
+  }
+  out.eventFrom[to - from] = event;
+  out.eventAttrFrom[event] = at;
+};
+
+const copyLinks: CopyPart = (out, sources, sourceOf, rowOf, from, to) => {
+  let link = 0;
+  for (let i = from; i < to; i++) {
+    const { batch } = sources[sourceOf[i]!]!;
+    const row = rowOf[i]!;
+    const start = batch.linkFrom[row]!;
+    const end = batch.linkFrom[row + 1]!;
+    out.linkFrom[i - from] = link;
+    out.linkTraceId.set(batch.linkTraceId.subarray(start * 4, end * 4), link * 4);
+    out.linkSpanId.set(batch.linkSpanId.subarray(start * 2, end * 2), link * 2);
+    link += end - start;
+  }
+  out.linkFrom[to - from] = link;
+};
 
 function allocate(
   sources: readonly Source[],

@@ -32,7 +32,7 @@ export class Merger {
   readonly #keepOffset: Database.Statement;
   /** Ascending by offset. */
   #pending: PendingRecord[];
-  #running: Generator<void, void> | undefined;
+  #running: Generator<void, number> | undefined;
 
   constructor(database: Database.Database, segments: SegmentTable, damage: DamageTable, segmentSpans: number) {
     this.#database = database;
@@ -66,30 +66,19 @@ export class Merger {
     this.#pending.push(record);
   }
 
-  /** Whether `step` would do something. With `force`, a short segment is better than none. */
-  hasWork(horizonOffset: number, force: boolean): boolean {
-    return this.#running !== undefined || this.#ready(horizonOffset, force).length > 0;
-  }
-
-  /** One bounded step; false when nothing was left to do. */
-  step(horizonOffset: number, nowUs: number, force: boolean): boolean {
+  /** One bounded step: how many bytes it wrote to disk, undefined when nothing was left to do. */
+  step(horizonOffset: number, nowUs: number, force: boolean): number | undefined {
     if (this.#running === undefined) {
       const ready = this.#ready(horizonOffset, force);
-      if (ready.length === 0) return false;
+      if (ready.length === 0) return undefined;
       this.#running = this.#merge(ready, nowUs);
     }
-    try {
-      if (this.#running.next().done === true) this.#running = undefined;
-    } catch (error) {
-      this.#running = undefined;
-      throw error;
-    }
-    return true;
-  }
-
-  /** Forgets a half-built segment; its records are still there. */
-  abandon(): void {
+    const running = this.#running;
     this.#running = undefined;
+    const step = running.next();
+    if (step.done === true) return step.value;
+    this.#running = running;
+    return 0;
   }
 
   /** The oldest records that fill a segment; none when they do not. */
@@ -105,7 +94,7 @@ export class Merger {
     return isFull || force ? this.#pending.slice(0, records) : [];
   }
 
-  *#merge(records: readonly PendingRecord[], nowUs: number): Generator<void, void> {
+  *#merge(records: readonly PendingRecord[], nowUs: number): Generator<void, number> {
     const inputs: SegmentInput[] = [];
     const damaged: Damage[] = [];
     let spans = 0;
@@ -122,6 +111,8 @@ export class Merger {
     }
     const segment = inputs.length === 0 ? undefined : yield* buildSegment(this.#segments.nextId(), inputs);
     this.#commit(records, segment, damaged, nowUs);
+    // what was merged is overwritten with zeros, which is written too
+    return (segment?.body.length ?? 0) * 3;
   }
 
   #readInput(offset: number, damaged: Damage[]): SegmentInput | undefined {

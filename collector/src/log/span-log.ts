@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3';
 import { UnavailableError } from '../base/errors.ts';
+import { MiB } from '../base/limits.ts';
 import { createDamageReport, damageIn, openDamageTable, type ReportDamage } from './damage.ts';
 import { makeDirectory, openForWriting } from './database.ts';
 import { DiskGuard } from './disk-guard.ts';
@@ -73,6 +74,10 @@ export function openSpanLog(directory: string, settings: SpanLogSettings = {}): 
 const DAY_US = 86_400_000_000;
 /** Removed spans are erased from the write-ahead file at most this often: it costs a whole checkpoint. */
 const ERASE_EVERY_US = 60_000_000;
+/** Bytes written since the last checkpoint after which `maintain` makes one; small ones keep each wait short. */
+const CHECKPOINT_BYTES = 8 * MiB;
+/** Bytes after which `append` does not wait for `maintain` any longer. */
+const CHECKPOINT_BYTES_MAX = 128 * MiB;
 
 class SqliteSpanLog implements SpanLog {
   readonly #database: Database.Database;
@@ -95,6 +100,7 @@ class SqliteSpanLog implements SpanLog {
   #eraseDue = false;
   #erasedUs = 0;
   #maintenanceFailed = false;
+  #unwrittenBytes = 0;
 
   constructor(directory: string, database: Database.Database, lock: InstanceLock, settings: SpanLogSettings) {
     const segmentSpans = settings.segmentSpans ?? LOG_DEFAULTS.segmentSpans;
@@ -141,6 +147,8 @@ class SqliteSpanLog implements SpanLog {
       })();
     });
     this.#nextOffset = next;
+    for (const row of rows) this.#unwrittenBytes += row.body.length + row.trace_keys.length;
+    if (this.#unwrittenBytes >= CHECKPOINT_BYTES_MAX) this.#guarded(() => this.#checkpoint());
     for (const { offset, spanCount, receivedUs } of records) this.#merger.add({ offset, spanCount, receivedUs });
   }
 
@@ -173,7 +181,13 @@ class SqliteSpanLog implements SpanLog {
     // what is too old but too little for a segment is merged now, so that there is one way of removing
     const waiting = this.#merger.oldest;
     const force = oldest === undefined && waiting !== undefined && this.#isTooMuch(waiting.receivedUs, retentionUs);
-    if (this.#merger.step(horizonOffset, nowUs, force)) return true;
+    if (this.#unwrittenBytes >= CHECKPOINT_BYTES) {
+      this.#checkpoint();
+      return true;
+    }
+    const merged = this.#merger.step(horizonOffset, nowUs, force);
+    this.#unwrittenBytes += merged ?? 0;
+    if (merged !== undefined) return true;
     if (this.#retention.joinPinned(nowUs)) return true;
     if (this.#eraseDue && nowUs - this.#erasedUs >= ERASE_EVERY_US) {
       this.#erasedUs = nowUs;
@@ -199,6 +213,12 @@ class SqliteSpanLog implements SpanLog {
       this.#isFull = false;
       this.#guard.restoreReserve();
     }
+  }
+
+  /** Brings the write-ahead file over into the database, as far as readers allow. */
+  #checkpoint(): void {
+    this.#unwrittenBytes = 0;
+    this.#database.pragma('wal_checkpoint(PASSIVE)');
   }
 
   /** Empties the write-ahead file, which still holds what was removed; false while a reader is in its way. */
