@@ -3,7 +3,7 @@
  * and reported on the next one that leaves.
  */
 import { context } from '@opentelemetry/api';
-import { ExportResultCode, suppressTracing } from '@opentelemetry/core';
+import { ExportResultCode, getNumberFromEnv, suppressTracing } from '@opentelemetry/core';
 import type { Resource } from '@opentelemetry/resources';
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace-base';
 import { RetryingSpanExporter } from './retrying-exporter.ts';
@@ -18,7 +18,14 @@ export interface QueueLimits {
   readonly delayMs: number;
 }
 
-export const QUEUE_LIMITS: QueueLimits = { spansMax: 8192, batchMax: 512, delayMs: 1000 };
+/** The limits of the design unless the environment names others in OpenTelemetry's way. */
+export function queueLimits(): QueueLimits {
+  return {
+    spansMax: getNumberFromEnv('OTEL_BSP_MAX_QUEUE_SIZE') ?? 8192,
+    batchMax: getNumberFromEnv('OTEL_BSP_MAX_EXPORT_BATCH_SIZE') ?? 512,
+    delayMs: getNumberFromEnv('OTEL_BSP_SCHEDULE_DELAY') ?? 1000,
+  };
+}
 
 export class SpanQueue {
   readonly #exporter: RetryingSpanExporter;
@@ -28,12 +35,14 @@ export class SpanQueue {
   #unreported = 0;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
+  /** Batches that wait for late resource attributes. */
+  readonly #held = new Set<Promise<void>>();
 
   /** @param toResource called once the resource's late attributes are known */
   constructor(
     exporter: SpanExporter,
     toResource: (resource: Resource) => Resource,
-    limits: QueueLimits = QUEUE_LIMITS,
+    limits: QueueLimits = queueLimits(),
   ) {
     this.#exporter =
       exporter instanceof RetryingSpanExporter
@@ -60,12 +69,14 @@ export class SpanQueue {
 
   async forceFlush(): Promise<void> {
     this.#sendAll();
+    await Promise.all(this.#held);
     await this.#exporter.forceFlush();
   }
 
   async shutdown(): Promise<void> {
     this.#sendAll();
     this.#closed = true;
+    await Promise.all(this.#held);
     await this.#exporter.shutdown();
   }
 
@@ -79,8 +90,15 @@ export class SpanQueue {
     const batch = this.#spans.splice(0, this.#limits.batchMax);
     const { resource } = batch[0]!;
     const send = () => context.with(suppressTracing(context.active()), () => this.#export(batch));
-    if (resource.asyncAttributesPending === true) void resource.waitForAsyncAttributes?.().then(send, send);
-    else send();
+    if (resource.asyncAttributesPending !== true || resource.waitForAsyncAttributes === undefined) {
+      send();
+      return;
+    }
+    const held: Promise<void> = resource
+      .waitForAsyncAttributes()
+      .then(send, send)
+      .finally(() => this.#held.delete(held));
+    this.#held.add(held);
   }
 
   #export(batch: OutgoingSpan[]): void {
