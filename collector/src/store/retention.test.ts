@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openReadOnly } from './database.ts';
 import { openStoreReader, type StoreReader } from './reader.ts';
 import { openStore, type Store } from './store.ts';
 import { findingIdOf, hex, SECOND_US, START_US, toDelta, toEdge, toMatch, toOperation } from './testing/deltas.ts';
@@ -62,6 +63,37 @@ describe('retention', () => {
     wholeReader.close();
   });
 
+  it('accounts for every match, folded or not', () => {
+    store.apply(toDelta({ matches: [...hourly(0, 300), toMatch({ fingerprint: 2 })] }));
+    store.retain(START_US + 10 * DAY_US, { matchDays: 1 });
+    // 84 are younger than a day, 16 are the earliest
+    const database = openReadOnly(directory);
+    const rows = database
+      .prepare(
+        `SELECT count - folded_count AS matches, records - folded_records AS records, details,
+           (SELECT count(*) FROM matches m WHERE m.finding = f.finding AND shown = 1) AS shown,
+           (SELECT sum(records) FROM matches m WHERE m.finding = f.finding AND shown = 1) AS shownRecords,
+           (SELECT count(*) FROM match_details d WHERE d.finding = f.finding) AS kept
+         FROM findings f ORDER BY fingerprint`,
+      )
+      .all();
+    database.close();
+    expect(rows).toEqual([
+      { matches: 100, records: 300, details: 16, shown: 100, shownRecords: 300, kept: 16 },
+      { matches: 1, records: 1, details: 1, shown: 1, shownRecords: 1, kept: 1 },
+    ]);
+  });
+
+  it('does a bounded amount of work per call, and says when there is more', () => {
+    for (let i = 0; i < 6; i++) store.apply(toDelta({ matches: hourly(i * 400, (i + 1) * 400) }));
+    const calls = [];
+    do calls.push(store.retain(START_US + 365 * DAY_US, { matchDays: 1 }));
+    while (calls.at(-1)!.more);
+    expect(calls.map(({ foldedMatches }) => foldedMatches)).toEqual([1000, 1000, 2400 - 2000 - 16 - 32]);
+    expect(calls.map(({ erased }) => erased)).toEqual([false, false, true]);
+    expect(reader.finding(ID)?.count).toBe(2400);
+  });
+
   it('keeps matches that are young, or few', () => {
     store.apply(toDelta({ matches: hourly(0, 100) }));
     expect(store.retain(START_US + 5 * DAY_US, { matchDays: 30 }).foldedMatches).toBe(0);
@@ -72,7 +104,8 @@ describe('retention', () => {
 
   it('forgets findings that were not seen for long, and withdrawals that never found their match', () => {
     store.apply(toDelta({ matches: [toMatch({}), toMatch({ fingerprint: 2, sign: -1 })] }));
-    expect(store.retain(START_US + 399 * DAY_US).forgottenFindings).toBe(1);
+    expect(store.retain(START_US + 399 * DAY_US)).toMatchObject({ forgottenFindings: 1, more: true });
+    expect(store.retain(START_US + 399 * DAY_US)).toMatchObject({ forgottenFindings: 0, more: false });
     expect(reader.finding(ID)?.count).toBe(1);
     expect(store.retain(START_US + 401 * DAY_US).forgottenFindings).toBe(1);
     expect(reader.finding(ID)).toBeUndefined();

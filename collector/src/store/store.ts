@@ -37,7 +37,10 @@ export interface Store {
   /** Changes a finding's triage state if it still has `ifRevision` (any when undefined). */
   setFindingStatus(id: string, change: FindingChange, ifRevision?: number): StatusResult;
   counts(): StoreCounts;
-  /** Keeps the file small; no counter falls. Truncates the WAL, so that what was deleted is gone from disk. */
+  /**
+   * Keeps the file small; no counter falls. One call does a bounded amount of work; the last one truncates the WAL, so
+   * that what was deleted is gone from disk.
+   */
   retain(nowUs: number, settings?: Partial<RetentionSettings>): RetainResult;
   /** Re-computes the audit chain. */
   verifyAudit(): AuditVerdict;
@@ -51,7 +54,7 @@ export type StatusResult =
 
 export interface RetainResult extends RetentionResult {
   readonly expiredArchives: number;
-  /** False when a reader kept the WAL alive: call again later. */
+  /** False while there is more to do, or a reader keeps the WAL alive: call again later. */
   readonly erased: boolean;
 }
 
@@ -133,6 +136,7 @@ function createStore(database: Database, settings: StoreSettings): Store {
     retain(nowUs, wanted = {}) {
       const expiredArchives = expire.immediate(nowUs);
       const result = retention.run(nowUs, { ...DEFAULT_RETENTION, ...wanted });
+      if (result.more) return { ...result, expiredArchives, erased: false };
       const [wal] = database.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[];
       return { ...result, expiredArchives, erased: wal?.busy === 0 };
     },

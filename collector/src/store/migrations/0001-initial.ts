@@ -44,6 +44,8 @@ CREATE INDEX findings_by_rule ON findings (rule_id, first_us DESC, fingerprint) 
 CREATE INDEX findings_by_principal ON findings (principal, first_us DESC, fingerprint) WHERE count > 0;
 CREATE INDEX findings_by_operation ON findings (operation, first_us DESC, fingerprint) WHERE count > 0;
 CREATE INDEX findings_by_status ON findings (status, first_us DESC, fingerprint) WHERE count > 0;
+CREATE INDEX findings_by_last ON findings (last_us) WHERE count > 0;
+CREATE INDEX findings_withdrawn ON findings (finding) WHERE count = 0;
 
 CREATE TABLE matches (
   match         INTEGER PRIMARY KEY,
