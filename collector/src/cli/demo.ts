@@ -10,8 +10,13 @@ import { createLogger, untilStopped } from './serve.ts';
 
 /** Real services, real OTLP, the real collector: what the README promises a newcomer. */
 
-/** Silence after which the demo's traces count as finished: its services run on one machine and export every second. */
-export const DEMO_IDLE_MS = 3000;
+/** What an operator of the demo's bank would configure. */
+export const DEMO_ESTATE = {
+  // its services run on one machine and export every second, so that a short silence ends a trace
+  assembleIdleMs: 3000,
+  exposures: ['accounts=internal', 'profile=internal', 'trading=internal'],
+  approvedEgress: ['statements.print-partner.example'],
+} as const;
 const SETTLE_MS = 60_000;
 const POLL_MS = 200;
 

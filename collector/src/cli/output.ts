@@ -75,7 +75,7 @@ export function bySeverity(a: FindingView, b: FindingView): number {
 export function findingLines(finding: FindingView): string {
   const { id, severity, rule, summary, count, firstSeen, lastSeen, records } = finding;
   const often = count === 1 ? 'one call' : `${count} calls`;
-  const volume = records > 0 ? `, ${records} records` : '';
+  const volume = records > 0 ? `, ${records} ${records === 1 ? 'record' : 'records'}` : '';
   const when = firstSeen === lastSeen ? `at ${firstSeen}` : `from ${firstSeen} to ${lastSeen}`;
   return [
     `${paint(SEVERITY_STYLE[severity], severity.toUpperCase().padEnd(8))} ${paint('bold', printable(rule.title))}  ${paint('dim', `${rule.id}  ${id}`)}`,

@@ -3,7 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { RulesError } from '../catalog.ts';
 import { nearest } from '../config.ts';
 import { ListenError } from '../receive/listen.ts';
-import { DEMO_IDLE_MS, demo, demoDataDir } from './demo.ts';
+import { DEMO_ESTATE, demo, demoDataDir } from './demo.ts';
 import { CommandError, ExitCode } from './exit-code.ts';
 import { listFindings, showFinding } from './findings.ts';
 import { print, printJson, say } from './output.ts';
@@ -81,10 +81,7 @@ function createProgram(done: (exitCode: number) => void): Command {
       const named = (flags['dataDir'] ?? process.env['SPANWARDEN_DATA_DIR']) as string | undefined;
       const dataDir = demoDataDir(named);
       try {
-        const config = configOf(
-          { ...shifted(flags), dataDir: dataDir.path },
-          { logLevel: 'warn', assembleIdleMs: DEMO_IDLE_MS, approvedEgress: ['statements.print-partner.example'] },
-        );
+        const config = configOf({ ...shifted(flags), dataDir: dataDir.path }, { ...DEMO_ESTATE, logLevel: 'warn' });
         done(await demo(config, { json: flags['json'] === true, stay: flags['serve'] !== false }));
       } finally {
         dataDir.dispose();
