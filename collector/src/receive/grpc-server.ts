@@ -1,15 +1,10 @@
 import { createServer } from 'node:net';
 import {
   logVerbosity,
-  Metadata,
   Server,
   ServerCredentials,
-  ServerInterceptingCall,
-  type ServerInterceptingCallInterface,
-  type ServerInterceptor,
   type ServerUnaryCall,
   type ServiceDefinition,
-  type StatusObject,
   type sendUnaryData,
   setLogVerbosity,
 } from '@grpc/grpc-js';
@@ -17,14 +12,14 @@ import { HealthImplementation } from 'grpc-health-check';
 import type { Counters } from '../base/counters.ts';
 import { type Limits, MiB } from '../base/limits.ts';
 import type { ExportAnswer } from './export-request.ts';
-import { type Failure, GRPC_INVALID_ARGUMENT } from './failure.ts';
 import type { Gate } from './gate.ts';
+import { createCallWatch, toStatus } from './grpc-call-watch.ts';
 import { GrpcCompression } from './grpc-compression.ts';
 import { type ConnectionLimits, GrpcConnections } from './grpc-connections.ts';
 import type { HalfOpenLedger } from './half-open-ledger.ts';
 import { listen } from './listen.ts';
 import { IGNORED_SIGNALS, ignoredWarning, TRACES } from './signals.ts';
-import { encodeExportResponse, encodeStatus } from './wire.ts';
+import { encodeExportResponse } from './wire.ts';
 
 export interface GrpcServerSettings {
   readonly address: string;
@@ -43,13 +38,11 @@ export interface GrpcServer {
   close(lingerMs: number): Promise<void>;
 }
 
-/** Longest service name a health check may ask about; the library repeats it in the status, which is a header. */
-const HEALTH_SERVICE_CHARS_MAX = 256;
 const CLOSE_POLL_MS = 10;
 
 /**
- * OTLP over gRPC: calls come in, message bytes go to the gate, status and ExportTraceServiceResponse go out; it never inflates or
- * decodes a message. Sockets are our own and injected into grpc-js, because its limits count per connection only.
+ * OTLP over gRPC: calls come in, message bytes go to the gate, status and ExportTraceServiceResponse go out; it never
+ * inflates or decodes a message. Sockets are our own and injected into grpc-js, whose limits count per connection only.
  *
  * @throws ListenError
  */
@@ -169,88 +162,4 @@ function toOwnedBytes(message: Buffer): Uint8Array<ArrayBuffer> {
   const { buffer, byteOffset, length } = message;
   const isAlone = buffer instanceof ArrayBuffer && byteOffset <= 5 && buffer.byteLength === byteOffset + length;
   return isAlone ? new Uint8Array(buffer, byteOffset, length) : new Uint8Array(message);
-}
-
-/** RetryInfo travels as google.rpc.Status bytes in the trailer that all gRPC clients look for it in. */
-function toStatus(failure: Failure): StatusObject {
-  const metadata = new Metadata();
-  if (failure.retryAfterMs > 0) metadata.set('grpc-status-details-bin', encodeStatus(failure));
-  return { code: failure.grpcCode, details: failure.message, metadata };
-}
-
-/** Sees each call begin, get its message and end: for the accounts of half-open sockets, and to refuse before reading. */
-function createCallWatch(
-  connections: GrpcConnections,
-  compression: GrpcCompression,
-  gate: Gate,
-  counters: Counters,
-): ServerInterceptor {
-  return (method, call) => {
-    const connection = connections.connectionOf(call);
-    const unfinished = connection?.begin(call);
-    const isExport = method.path.endsWith('/Export');
-    compression.takeOver(call, isExport);
-    let refused = false;
-    const refuse = (failure: Failure): void => {
-      refused = true;
-      watched.sendStatus(toStatus(failure));
-    };
-    const watched = new ServerInterceptingCall(call, {
-      start: (next) =>
-        next({
-          onReceiveMetadata(metadata, pass) {
-            if (isExport) {
-              try {
-                gate.enter({
-                  authorization: firstText(metadata, 'authorization'),
-                  apiKey: firstText(metadata, 'x-api-key'),
-                });
-              } catch (error) {
-                refuse(gate.fail(error));
-                return;
-              }
-            }
-            pass(metadata);
-          },
-          onReceiveMessage(message: unknown, pass) {
-            if (message instanceof Uint8Array) unfinished?.holds(message.length);
-            else if (isOverlongHealthCheck(message)) refuse(OVERLONG_HEALTH_CHECK);
-            if (!refused) pass(message);
-          },
-          onReceiveHalfClose(pass) {
-            unfinished?.end();
-            pass();
-          },
-          onCancel() {
-            if (connection === undefined || !unfinished?.end()) return;
-            connections.abandon(call, connection);
-            // Not refused by us and still open: grpc-js itself gave the answer.
-            if (!refused && isOpen(call)) counters.add('requests_rejected_total', 1, 'broken-off');
-          },
-        }),
-    });
-    return watched;
-  };
-}
-
-const OVERLONG_HEALTH_CHECK: Failure = {
-  grpcCode: GRPC_INVALID_ARGUMENT,
-  httpStatus: 400,
-  message: `a service name has at most ${HEALTH_SERVICE_CHARS_MAX} characters`,
-  retryAfterMs: 0,
-};
-
-function isOverlongHealthCheck(message: unknown): boolean {
-  const service: unknown =
-    typeof message === 'object' && message !== null ? Reflect.get(message, 'service') : undefined;
-  return typeof service === 'string' && service.length > HEALTH_SERVICE_CHARS_MAX;
-}
-
-function isOpen(call: ServerInterceptingCallInterface): boolean {
-  return call.getPeer() !== 'unknown';
-}
-
-function firstText(metadata: Metadata, key: string): string | undefined {
-  const value = metadata.get(key)[0];
-  return typeof value === 'string' ? value : undefined;
 }

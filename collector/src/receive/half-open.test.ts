@@ -28,7 +28,7 @@ describe('senders of halves over gRPC', () => {
     expect(healthy).toBe(100);
     expect(requests).toHaveLength(100);
     expect(counters.value('connections_closed_total', 'half-open-budget')).toBeGreaterThan(5);
-    expect(receiver.halfOpenBytes()).toBeLessThanOrEqual(halfOpenBytesMax);
+    await eventually(() => receiver.halfOpenBytes() <= halfOpenBytesMax);
     expect(mostBytes).toBeGreaterThan(halfOpenBytesMax / 4);
     expect(sessions.filter((session) => session.destroyed).length).toBeGreaterThan(5);
   });
@@ -119,14 +119,14 @@ describe('senders that stall over gRPC', () => {
   });
 
   it('keep the connection when it is merely idle between calls, or when a slow answer is ours', async () => {
-    const stallMs = 100;
+    const stallMs = 250;
     const { receiver, counters } = await startReceiver({ limits: { stallMs } }, async ({ bytes }) => {
-      if (bytes.length === MESSAGE.length) await new Promise((resolve) => setTimeout(resolve, stallMs * 4));
+      if (bytes.length === MESSAGE.length) await new Promise((resolve) => setTimeout(resolve, stallMs * 2));
       return { rejectedSpans: 0, message: '' };
     });
     const client = openClient(receiver.grpcPort);
     expect((await call(client, MESSAGE)).code).toBe(status.OK);
-    await new Promise((resolve) => setTimeout(resolve, stallMs * 4));
+    await new Promise((resolve) => setTimeout(resolve, stallMs * 2));
     expect((await call(client, Buffer.from('x'))).code).toBe(status.OK);
     expect(await receiver.connections()).toBe(1);
     expect(counters.snapshot().filter(([name]) => name === 'connections_closed_total')).toEqual([]);
@@ -139,9 +139,10 @@ describe('senders of halves over HTTP', () => {
     const { receiver, counters } = await startReceiver({ limits: { halfOpenBytesMax, stallMs: NEVER } });
     const sockets = Array.from({ length: 10 }, () => openSocket(receiver.httpPort));
     for (const socket of sockets) socket.write(`${HEAD}content-length: 1000000\r\n\r\n${'x'.repeat(500_000)}`);
-    await eventually(() => sockets.filter((socket) => socket.destroyed).length >= 4);
+    // Each holds 512 KiB, so three fit.
+    await eventually(() => sockets.filter((socket) => socket.destroyed).length === 7);
     expect(receiver.halfOpenBytes()).toBeLessThanOrEqual(halfOpenBytesMax);
-    expect(counters.value('connections_closed_total', 'half-open-budget')).toBeGreaterThanOrEqual(4);
+    expect(counters.value('connections_closed_total', 'half-open-budget')).toBe(7);
   });
 
   it('do not get memory by declaring much, nor by sending a byte per chunk', async () => {

@@ -55,6 +55,10 @@ const LINGER_MS = 500;
  * Opens both OTLP ports. Exports of traces come in from any sender, `admit` gets those that pass, senders get the answer
  * the OTLP specification (1.11) asks for; nothing here looks into an export or stores anything.
  *
+ * Counters: `requests_total{transport}` and `received_bytes_total{transport}` (complete trace exports, as on the wire),
+ * `requests_rejected_total{reason}` (for good), `requests_refused_total{reason}` (retryable), `ignored_exports_total{signal}`,
+ * `connections_closed_total{reason}`, `receive_bugs_total`.
+ *
  * @throws ListenError when a port cannot be had; RangeError for a token digest of the wrong length.
  */
 export async function createReceiver(settings: ReceiverSettings, admit: Admit): Promise<Receiver> {
