@@ -36,12 +36,15 @@ const hourly = (from: number, to: number) =>
     }),
   );
 
+/** Something new, by which the rest is old. */
+const seen = (eventUs: number) => store.apply(toDelta({ matches: [toMatch({ fingerprint: 9, trace: 999, eventUs })] }));
+
 describe('retention', () => {
   it('folds old matches into the counts: what a finding says stays the same', () => {
     store.apply(toDelta({ matches: hourly(0, 500) }));
     const before = reader.finding(ID);
     const { foldedMatches } = store.retain(START_US + 21 * DAY_US, { matchDays: 1 });
-    // 480 of 500 are older than a day; the 16 earliest stay, and the 32 latest, of which 20 are younger
+    // most are older than a day; the 16 earliest stay, and the 32 latest
     expect(foldedMatches).toBe(500 - 16 - 32);
     expect(reader.finding(ID)).toEqual(before);
     expect(store.counts().matches).toBe(500);
@@ -66,7 +69,7 @@ describe('retention', () => {
   it('accounts for every match, folded or not', () => {
     store.apply(toDelta({ matches: [...hourly(0, 300), toMatch({ fingerprint: 2 })] }));
     store.retain(START_US + 10 * DAY_US, { matchDays: 1 });
-    // 84 are younger than a day, 16 are the earliest
+    // the 16 earliest, and 84 that are younger than a day
     const database = openReadOnly(directory);
     const rows = database
       .prepare(
@@ -98,24 +101,47 @@ describe('retention', () => {
     store.apply(toDelta({ matches: hourly(0, 100) }));
     expect(store.retain(START_US + 5 * DAY_US, { matchDays: 30 }).foldedMatches).toBe(0);
     store.apply(toDelta({ matches: [toMatch({ fingerprint: 2 })] }));
+    seen(START_US + 90 * DAY_US);
     expect(store.retain(START_US + 90 * DAY_US, { matchDays: 30 }).foldedMatches).toBe(100 - 16 - 32);
     expect(reader.finding(findingIdOf(2))?.evidence).not.toBeNull();
   });
 
   it('forgets findings that were not seen for long, and withdrawals that never found their match', () => {
     store.apply(toDelta({ matches: [toMatch({}), toMatch({ fingerprint: 2, sign: -1 })] }));
-    expect(store.retain(START_US + 399 * DAY_US)).toMatchObject({ forgottenFindings: 1, more: true });
-    expect(store.retain(START_US + 399 * DAY_US)).toMatchObject({ forgottenFindings: 0, more: false });
+    seen(START_US + 399 * DAY_US);
+    expect(store.retain(START_US + 500 * DAY_US)).toMatchObject({ forgottenFindings: 1, more: true });
+    expect(store.retain(START_US + 500 * DAY_US)).toMatchObject({ forgottenFindings: 0, more: false });
     expect(reader.finding(ID)?.count).toBe(1);
-    expect(store.retain(START_US + 401 * DAY_US).forgottenFindings).toBe(1);
+    seen(START_US + 401 * DAY_US);
+    expect(store.retain(START_US + 500 * DAY_US).forgottenFindings).toBe(1);
     expect(reader.finding(ID)).toBeUndefined();
+    expect(reader.findings({ limit: 10 }).items).toHaveLength(1);
+  });
+
+  it('forgets nothing of an old month that is replayed today', () => {
+    store.apply(
+      toDelta({
+        matches: hourly(0, 100),
+        traceMarks: [{ traceId: hex(1, 32), revision: 2, closedBy: 'cap', eventUs: START_US }],
+      }),
+    );
+    const result = store.retain(START_US + 2000 * DAY_US);
+    expect(result).toMatchObject({ foldedMatches: 0, forgottenFindings: 0, forgottenTraceMarks: 0, more: false });
+  });
+
+  it('is not driven by an event of a far future', () => {
+    store.apply(toDelta({ matches: hourly(0, 100) }));
+    seen(START_US + 20_000 * DAY_US);
+    expect(store.retain(START_US + 5 * DAY_US)).toMatchObject({ foldedMatches: 0, forgottenFindings: 0 });
   });
 
   it('forgets marks of traces with the traces', () => {
     const mark = { traceId: hex(1, 32), revision: 2, closedBy: 'idle' as const, eventUs: START_US };
     store.apply(toDelta({ traceMarks: [mark] }));
+    seen(START_US + 13 * DAY_US);
     expect(store.retain(START_US + 13 * DAY_US, { traceMarkDays: 14 }).forgottenTraceMarks).toBe(0);
     expect(reader.traceMark(mark.traceId)).toEqual(mark);
+    seen(START_US + 15 * DAY_US);
     expect(store.retain(START_US + 15 * DAY_US, { traceMarkDays: 14 }).forgottenTraceMarks).toBe(1);
     expect(reader.traceMark(mark.traceId)).toBeUndefined();
   });

@@ -5,6 +5,9 @@ import type { Database } from 'better-sqlite3';
  * full) and the latest stay as they are, so that first and last seen, evidence and trace ids remain exact; older ones in
  * between are folded into the finding's counts. One call does a bounded amount of work, because acknowledgements wait
  * for it.
+ *
+ * Age is event time against the latest event time stored: a replay of an old month keeps what a live run of that month
+ * kept. The moment given bounds it, so that one span of a far future makes nothing old.
  */
 export interface RetentionSettings {
   /** Days that single matches are kept. */
@@ -98,7 +101,8 @@ export function createRetention(database: Database, earliestKept: number) {
   }
 
   function run(nowUs: number, settings: RetentionSettings): RetentionResult {
-    const before = (days: number): number => nowUs - days * DAY_US;
+    const asOfUs = Math.min(nowUs, sql.latestEvent.get() as number);
+    const before = (days: number): number => asOfUs - days * DAY_US;
     const { folded, ended: foldEnded } = fold(before(settings.matchDays));
     const hidden = dropHidden(before(settings.matchDays));
     const forgottenTraceMarks = sql.deleteMarks.run(before(settings.traceMarkDays)).changes;
@@ -121,6 +125,10 @@ function prepare(database: Database) {
     ORDER BY event_us, trace_id, entry_span_id LIMIT :rows`;
   const one = (sql: string) => database.prepare(sql);
   return {
+    latestEvent: one(
+      `SELECT max(coalesce((SELECT max(last_us) FROM findings WHERE count > 0), 0),
+                  coalesce((SELECT max(event_us) FROM trace_marks), 0))`,
+    ).pluck(),
     nextFoldable: one(
       `SELECT finding FROM findings
        WHERE first_us < :cutoff AND count - folded_count > :kept AND finding > :after ORDER BY finding LIMIT 1`,
