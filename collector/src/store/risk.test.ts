@@ -1,6 +1,7 @@
+import { DATA_TYPE_CLASSES } from '@spanwarden/instrumentation/data-types';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type RiskFacts, toRisk } from './risk.ts';
+import { type RiskFacts, SENSITIVITY, toRisk } from './risk.ts';
 
 const QUIET: RiskFacts = {
   external: false,
@@ -10,13 +11,13 @@ const QUIET: RiskFacts = {
   recordsPerDay: 0,
   writes: false,
 };
-const TYPES = ['email', 'us_ssn', 'us-ssn', 'payment_card', 'name', 'something_new'];
+const TYPES = ['email', 'us_ssn', 'us-ssn', 'payment_card', 'person_name', 'something_new'];
 
 describe('the risk of an operation', () => {
   it.each([
     ['a health check', { ...QUIET, external: true, unauthenticated: true }, 18],
-    ['an internal lookup of names', { ...QUIET, dataTypes: ['name'] }, 0],
-    ['a public profile', { ...QUIET, external: true, dataTypes: ['email', 'name'], recordsPerDay: 1000 }, 42],
+    ['an internal lookup of names', { ...QUIET, dataTypes: ['person_name'] }, 0],
+    ['a public profile', { ...QUIET, external: true, dataTypes: ['email', 'person_name'], recordsPerDay: 1000 }, 42],
     [
       'social security numbers for anybody',
       { ...QUIET, external: true, unauthenticated: true, dataTypes: ['us_ssn'] },
@@ -40,6 +41,10 @@ describe('the risk of an operation', () => {
         { factor: 'external', points: 27 },
       ],
     });
+  });
+
+  it('weighs every data type that is recognised', () => {
+    expect([...SENSITIVITY.keys()].sort()).toEqual([...DATA_TYPE_CLASSES.keys()].sort());
   });
 
   it('reads a data type with hyphens as the same one', () => {

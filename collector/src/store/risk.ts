@@ -21,35 +21,28 @@ export interface RiskFacts {
 
 const LIKELIHOOD = { unauthenticated: 0.45, external: 0.35, weaklyAuthenticated: 0.2 } as const;
 const SENSITIVITY_NONE = 0.05;
-/** Of a data type that this table does not know. */
+/** Of a data type that the table does not know. */
 const SENSITIVITY_UNKNOWN = 0.3;
-const SENSITIVITY: ReadonlyMap<string, number> = new Map([
-  ['ip', 0.25],
+export const SENSITIVITY: ReadonlyMap<string, number> = new Map([
   ['ip_address', 0.25],
-  ['name', 0.3],
   ['person_name', 0.3],
+  ['postal_code', 0.3],
   ['email', 0.45],
   ['phone', 0.45],
-  ['address', 0.5],
-  ['postal_address', 0.5],
-  ['dob', 0.5],
-  ['birth_date', 0.5],
+  ['street_address', 0.5],
   ['date_of_birth', 0.5],
   ['iban', 0.7],
   ['bank_account', 0.7],
   ['us_ssn', 0.85],
-  ['ssn', 0.85],
-  ['government_id', 0.85],
   ['passport', 0.85],
+  ['driver_license', 0.85],
   ['payment_card', 0.85],
+  ['medical_record_number', 0.85],
   ['diagnosis', 0.85],
-  ['health', 0.85],
-  ['cvv', 0.95],
-  ['secret', 0.95],
-  ['password', 0.95],
+  ['card_verification', 0.95],
   ['jwt', 0.95],
-  ['api_key', 0.95],
-  ['private_key', 0.95],
+  ['password', 0.95],
+  ['secret', 0.95],
 ]);
 const HIGHLY_SENSITIVE = 0.8;
 const FLOOR_OPEN_AND_SENSITIVE = 90;
