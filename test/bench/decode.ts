@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import protobuf from 'protobufjs';
-import { Counters } from 'spanwarden/dist/base/counters.js';
-import { DEFAULT_LIMITS } from 'spanwarden/dist/base/limits.js';
-import { createPseudonym } from 'spanwarden/dist/base/pseudonym.js';
-import { Secret } from 'spanwarden/dist/base/secret.js';
-import { createDecoder } from 'spanwarden/dist/decode/decoder.js';
+import { Counters } from 'spanwarden/internal/base/counters';
+import { DEFAULT_LIMITS } from 'spanwarden/internal/base/limits';
+import { createPseudonym } from 'spanwarden/internal/base/pseudonym';
+import { Secret } from 'spanwarden/internal/base/secret';
+import { createDecoder } from 'spanwarden/internal/decode/decoder';
 import { createRandom } from '../support/random.ts';
 import { repoRoot } from '../support/repo-root.ts';
 

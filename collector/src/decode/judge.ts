@@ -6,7 +6,7 @@ import { type Category, MARKS, markOf } from './findings.ts';
 import { isPaymentCard } from './personal-data.ts';
 import { scrubGraphql, scrubQueryText } from './scrub-query-text.ts';
 import { classifyText, KEEP_DOTTED, scrubText } from './scrub-text.ts';
-import { joinUrl, type ScrubbedUrl, scrubPath, scrubQuery, scrubUrl, splitHostPort } from './scrub-url.ts';
+import { type Authority, type Params, splitHostPort, UrlScrubber } from './scrub-url.ts';
 import {
   canonicalDbSystem,
   canonicalMessagingOperation,
@@ -42,6 +42,8 @@ const LIST_TEXTS_MAX = 128;
 /** Of a body, for its classification. */
 const BODY_CHARS_MAX = 65_536;
 const CUT_WORD_CHARS_MAX = 128;
+const SIDES_MAX = 1024;
+const NO_SIDES: readonly Side[] = [];
 const NOTHING = new Verdict(undefined);
 
 /**
@@ -53,6 +55,10 @@ export class Judge {
   readonly #slots: Slots;
   readonly #present: Verdict;
   readonly #keyId: Verdict;
+  readonly #urls = new UrlScrubber();
+  readonly #authorities = new WeakMap<Authority, { readonly rank: number; readonly sides: readonly Side[] }>();
+  readonly #queries = new Map<string, Side>();
+  readonly #params = new Map<string, readonly Side[]>();
 
   constructor(settings: JudgeSettings, slots: Slots) {
     this.#settings = settings;
@@ -242,41 +248,67 @@ export class Judge {
   }
 
   #url(part: 'full' | 'target' | 'path' | 'query', text: string, rank: number): Verdict {
-    const found: Category[] = [];
     if (part === 'query') {
-      const exposed: string[] = [];
-      const params = scrubQuery(text, found, exposed);
-      return new Verdict(params.join('&'), found, this.#exposedSides(params, exposed));
+      const params = this.#urls.query(text);
+      return new Verdict(params.text, params.found, this.#paramSides(params));
     }
     // Some frameworks record the query in the path, or a whole URL where a path belongs.
-    if (part === 'path' && !/[?#]|:\/\//.test(text)) {
-      const exposed: string[] = [];
-      const path = scrubPath(text, found, exposed);
-      return new Verdict(path, found, this.#exposedSides([], exposed));
+    if (part === 'path' && !text.includes('?') && !text.includes('#') && !text.includes('://')) {
+      const path = this.#urls.path(text);
+      return new Verdict(path.text, path.found, this.#exposedSides(path.exposed));
     }
-    const url = scrubUrl(text, found);
-    const sides = this.#exposedSides(url.params, url.exposed);
+    const { authority, path, params, fragment } = this.#urls.url(text);
+    const found = [...authority.found, ...path.found, ...params.found, ...fragment.found];
     const from = part === 'full' ? DERIVED_RANK + rank : rank;
-    if (url.path !== '' && part !== 'path') sides.push(this.#side(Field.urlPath, url.path, from));
-    if (url.params.length > 0) sides.push(this.#side(Field.urlQuery, url.params.join('&'), from));
-    if (part === 'full') sides.push(...this.#authoritySides(url, from));
-    if (part === 'path') return new Verdict(url.path, found, sides);
-    return new Verdict(part === 'full' ? joinUrl(url) : undefined, found, sides);
+    const sides: Side[] = part === 'full' ? [...this.#authoritySides(authority, from)] : [];
+    if (path.text !== '' && part !== 'path') sides.push(this.#side(Field.urlPath, path.text, from));
+    if (params.text !== '') sides.push(this.#querySide(params.text, from));
+    sides.push(
+      ...this.#paramSides(params),
+      ...this.#exposedSides([...authority.exposed, ...path.exposed, ...fragment.exposed]),
+    );
+    if (part === 'path') return new Verdict(path.text, found, sides);
+    if (part === 'target') return new Verdict(undefined, found, sides);
+    const query = params.text === '' ? '' : `?${params.text}`;
+    return new Verdict(authority.text + path.text + query, found, sides);
   }
 
-  #authoritySides(url: ScrubbedUrl, rank: number): Side[] {
+  #authoritySides(authority: Authority, rank: number): readonly Side[] {
+    const known = this.#authorities.get(authority);
+    if (known !== undefined && known.rank === rank) return known.sides;
+    const { scheme, host, port } = authority;
     const sides: Side[] = [];
-    if (url.scheme !== '') sides.push(this.#side(Field.urlScheme, url.scheme, rank));
-    if (url.host !== '') sides.push(this.#side(Field.serverAddress, parseAddress(url.host)?.text ?? url.host, rank));
-    if (url.port > 0) sides.push(this.#side(Field.serverPort, url.port, rank));
+    if (scheme !== '') sides.push(this.#side(Field.urlScheme, scheme, rank));
+    if (host !== '') sides.push(this.#side(Field.serverAddress, parseAddress(host)?.text ?? host, rank));
+    if (port > 0) sides.push(this.#side(Field.serverPort, port, rank));
+    this.#authorities.set(authority, { rank, sides });
     return sides;
   }
 
-  #exposedSides(params: readonly string[], exposed: readonly string[]): Side[] {
-    const sides: Side[] = [];
-    if (params.length > 0) sides.push(this.#side(Field.requestParams, params));
-    if (exposed.length > 0) sides.push(this.#side(Field.requestSecretInUrl, [...new Set(exposed)]));
+  /** Parameter names repeat more than anything else in a URL: their sides are made once. */
+  #querySide(text: string, rank: number): Side {
+    const key = `${rank} ${text}`;
+    const known = this.#queries.get(key);
+    if (known !== undefined) return known;
+    if (this.#queries.size >= SIDES_MAX) this.#queries.clear();
+    const side = this.#side(Field.urlQuery, text, rank);
+    this.#queries.set(key, side);
+    return side;
+  }
+
+  #paramSides(params: Params): readonly Side[] {
+    if (params.names.length === 0) return NO_SIDES;
+    const key = `${params.text}\n${params.exposed.join('&')}`;
+    const known = this.#params.get(key);
+    if (known !== undefined) return known;
+    if (this.#params.size >= SIDES_MAX) this.#params.clear();
+    const sides = [this.#side(Field.requestParams, params.names), ...this.#exposedSides(params.exposed)];
+    this.#params.set(key, sides);
     return sides;
+  }
+
+  #exposedSides(exposed: readonly string[]): readonly Side[] {
+    return exposed.length === 0 ? NO_SIDES : [this.#side(Field.requestSecretInUrl, [...new Set(exposed)])];
   }
 
   #queryText(text: string): Verdict {

@@ -7,7 +7,7 @@ import {
   findPhones,
   findSocialSecurityNumbers,
 } from './personal-data.ts';
-import { findAnnounced, findIssuedSecrets } from './secret-patterns.ts';
+import { findAnnounced, findIssuedSecrets, maybeSecretStart } from './secret-patterns.ts';
 
 const AT = 1;
 const DIGITS = 2;
@@ -20,65 +20,96 @@ const AUTHORITY = 128;
 
 const DIGIT_SEQUENCE_MIN = 9;
 const TOKEN_CHARS_MIN = 16;
+const IBAN_DIGITS_MIN = 10;
 const SCHEMES = /\b(?:bearer|basic|digest|negotiate|token|apikey)[ +]/i;
+
+const DIGIT = 1;
+const LOWER = 2;
+const UPPER = 3;
+/** Signs inside tokens: `-`, `.`, `_`, `~`. */
+const SIGN = 4;
+const OTHER = 5;
+const CLASS = new Uint8Array(128).fill(OTHER);
+for (let code = 48; code <= 57; code++) CLASS[code] = DIGIT;
+for (let code = 97; code <= 122; code++) CLASS[code] = LOWER;
+for (let code = 65; code <= 90; code++) CLASS[code] = UPPER;
+for (const sign of '-._~') CLASS[sign.charCodeAt(0)] = SIGN;
+
+/** What single characters make possible. */
+const HINTS = new Uint8Array(128);
+HINTS[64] = AT; // @
+HINTS[58] = ASSIGNED; // :
+HINTS[61] = ASSIGNED; // =
+HINTS[63] = QUERY; // ?
+HINTS[59] = QUERY; // ;
+HINTS[35] = QUERY; // #
+/** Between digits of one number these do not occur: `,` `/` `:`. */
+const ENDS_NUMBER = new Uint8Array(128);
+for (const sign of ',/:') ENDS_NUMBER[sign.charCodeAt(0)] = 1;
+
+/** Two letters and two digits. */
+function isIbanStart(text: string, at: number): boolean {
+  const second = text.charCodeAt(at + 1) | 32;
+  const third = text.charCodeAt(at + 2);
+  const fourth = text.charCodeAt(at + 3);
+  return second >= 97 && second <= 122 && third >= 48 && third <= 57 && fourth >= 48 && fourth <= 57;
+}
 
 /**
  * One pass over the characters: which detectors could find anything at all. Ordinary values (methods, routes, host
- * names, versions) give 0, so no pattern ever runs on them.
+ * names, versions, UUIDs) give 0, so no pattern ever runs on them.
  */
 export function suspects(text: string): number {
   let found = 0;
-  let sequence = 0; // digits so far, with single separators between
+  let sequence = 0; // digits so far, with at most two separators between
   let gap = 0;
   let digits = 0;
-  let uppers = 0;
+  let ibanMarked = false;
   let dots = 0;
   let colons = 0;
   let token = 0;
-  let space = false;
+  let tokenMarked = false;
+  let inWord = false;
+  let blanks = 0;
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
-    if (code >= 48 && code <= 57) {
-      digits++;
-      sequence++;
-      gap = 0;
-      token++;
-      if (sequence >= DIGIT_SEQUENCE_MIN) found |= DIGITS;
-    } else if ((code >= 97 && code <= 122) || code === 95 || code === 126) {
-      sequence = 0;
-      token++;
-    } else if (code >= 65 && code <= 90) {
-      sequence = 0;
-      token++;
-      uppers++;
-    } else {
-      if (++gap > 2 || code === 44 || code === 58 || code === 47) sequence = 0;
-      if (code === 46) {
-        dots++;
-        token++;
-      } else if (code === 45) token++;
-      else {
-        if (token >= TOKEN_CHARS_MIN) found |= TOKEN;
-        token = 0;
-        if (code === 64) found |= AT;
-        else if (code === 58) {
-          colons++;
-          found |= ASSIGNED;
-        } else if (code === 61) found |= ASSIGNED;
-        else if (code === 63 || code === 59 || code === 35) found |= QUERY;
-        else if (code === 37 && text.charCodeAt(i + 1) === 52 && text.charCodeAt(i + 2) === 48) found |= AT;
-        else if (code === 47 && i > 1 && text.charCodeAt(i - 1) === 47 && text.charCodeAt(i - 2) === 58)
-          found |= AUTHORITY;
-        else if (code === 32 || code === 43) space = true;
+    const kind = code < 128 ? CLASS[code]! : LOWER;
+    if (kind <= UPPER) {
+      if (kind === DIGIT) {
+        digits++;
+        gap = 0;
+        if (++sequence >= DIGIT_SEQUENCE_MIN) found |= DIGITS;
+      } else sequence = 0;
+      if (!inWord) {
+        if (maybeSecretStart(code, text.charCodeAt(i + 1), text.charCodeAt(i + 2))) tokenMarked = true;
+        if (kind !== DIGIT && isIbanStart(text, i)) ibanMarked = true;
+        inWord = true;
       }
+      token++;
+      continue;
     }
+    inWord = false;
+    if (++gap > 2 || ENDS_NUMBER[code] === 1) sequence = 0;
+    if (kind === SIGN) {
+      token++;
+      if (code === 46) dots++;
+      else if (code === 45 && text.charCodeAt(i + 1) === 45 && text.charCodeAt(i + 2) === 45) found |= TOKEN;
+      else if (code === 126 && text.charCodeAt(i - 1) === 81) tokenMarked = true;
+      continue;
+    }
+    if (tokenMarked && token >= TOKEN_CHARS_MIN) found |= TOKEN;
+    token = 0;
+    tokenMarked = false;
+    found |= HINTS[code]!;
+    if (code === 58) colons++;
+    else if (code === 32 || code === 43) blanks++;
+    else if (code === 37 && text.charCodeAt(i + 1) === 52 && text.charCodeAt(i + 2) === 48) found |= AT;
+    else if (code === 47 && text.charCodeAt(i - 1) === 47 && text.charCodeAt(i - 2) === 58) found |= AUTHORITY | TOKEN;
   }
-  if (token >= TOKEN_CHARS_MIN) found |= TOKEN;
-  if (digits >= 4 && (dots >= 3 || colons >= 2)) found |= ADDRESS;
-  else if (colons >= 3) found |= ADDRESS;
-  if (digits >= 10 && uppers >= 2) found |= IBAN;
-  else if (digits >= 10 && text.length <= 48) found |= IBAN;
-  if (space && (found & ASSIGNED) === 0 && SCHEMES.test(text)) found |= ASSIGNED;
+  if (tokenMarked && token >= TOKEN_CHARS_MIN) found |= TOKEN;
+  if (colons >= 3 || (digits >= 4 && (dots >= 3 || colons >= 2))) found |= ADDRESS;
+  if (ibanMarked && digits >= IBAN_DIGITS_MIN) found |= IBAN;
+  if (blanks > 0 && (found & ASSIGNED) === 0 && SCHEMES.test(text)) found |= ASSIGNED;
   return found;
 }
 

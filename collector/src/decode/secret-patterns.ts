@@ -31,7 +31,6 @@ const PREFIXES: readonly (readonly [prefix: string, restMin: number])[] = [
   ['v1.0-', 80],
   ['hvs.', 24],
   ['hvb.', 60],
-  ['s.', 24],
   ['pul-', 40],
   ['tfp_', 40],
   ['pscale_', 32],
@@ -131,14 +130,28 @@ const PREFIXES: readonly (readonly [prefix: string, restMin: number])[] = [
 
 /** Two-character prefixes of ordinary words need a rest that only a generator writes. */
 const HEX_REST = new Set(['SK', 'key-', 'pubkey-', 'dapi', '4b1d', 'pul-', 'cio']);
-const MIXED_REST = new Set(['s.', 'sk-', 'hf_', 'sl.', 'LTAI', 'v1.0-', 'A3T']);
+const MIXED_REST = new Set(['sk-', 'hf_', 'sl.', 'LTAI', 'v1.0-', 'A3T']);
 
-const BY_FIRST = new Map<number, (readonly [string, number])[]>();
+/** The prefixes by their first three characters; `SK` is two, so every hex digit may follow it. */
+const BY_START = new Map<string, (readonly [string, number])[]>();
 for (const entry of PREFIXES) {
-  const first = entry[0].charCodeAt(0);
-  const list = BY_FIRST.get(first);
-  if (list === undefined) BY_FIRST.set(first, [entry]);
-  else list.push(entry);
+  const rests = entry[0].length > 2 ? [''] : [...'0123456789abcdefABCDEF'];
+  for (const rest of rests) {
+    const start = (entry[0] + rest).slice(0, 3);
+    BY_START.set(start, [...(BY_START.get(start) ?? []), entry]);
+  }
+}
+
+const STARTS_MASK = 0x3fff;
+const startIndex = (a: number, b: number, c: number): number => ((a << 9) ^ (b << 5) ^ c) & STARTS_MASK;
+const STARTS = new Uint8Array(STARTS_MASK + 1);
+for (const start of [...BY_START.keys(), 'eyJ', 'ZXl', '---', 'atl']) {
+  STARTS[startIndex(start.charCodeAt(0), start.charCodeAt(1), start.charCodeAt(2))] = 1;
+}
+
+/** False when no known secret begins with these three characters; cheap enough to ask at every word. */
+export function maybeSecretStart(a: number, b: number, c: number): boolean {
+  return STARTS[startIndex(a, b, c)] === 1;
 }
 
 /** Characters of issued tokens; `/`, `+` and `=` only inside, see tokens(). */
@@ -157,7 +170,7 @@ export function isMixed(text: string): boolean {
 }
 
 function isIssuedToken(token: string): boolean {
-  const entries = BY_FIRST.get(token.charCodeAt(0));
+  const entries = BY_START.get(token.slice(0, 3));
   if (entries === undefined) return false;
   for (const [prefix, restMin] of entries) {
     if (token.length < prefix.length + restMin || !token.startsWith(prefix)) continue;
@@ -174,17 +187,29 @@ function isIssuedToken(token: string): boolean {
 /** Azure client secrets carry their mark inside: three characters, a digit, `Q~`. */
 const AZURE_SECRET = /^[A-Za-z0-9_~.]{3}\dQ~[A-Za-z0-9_~.-]{31,34}$/;
 
+/** Where in a token an issued one begins: at its start or after a sign ("backup-ghp_…"); -1 when nowhere. */
+function issuedFrom(token: string): number {
+  if (AZURE_SECRET.test(token) || token.includes('.atlasv1.')) return 0;
+  for (let at = 0; at < token.length - TOKEN_REST_MIN; at++) {
+    const sign = at > 0 && SIGNS.includes(token[at - 1]!);
+    if ((at === 0 || sign) && isIssuedToken(token.slice(at))) return at;
+  }
+  return -1;
+}
+
+const SIGNS = '-._~';
+const TOKEN_REST_MIN = 12;
+
 /** Tokens with a maker's prefix, JWTs, PEM blocks, webhook addresses. */
 export function findIssuedSecrets(text: string, hits: Hit[]): void {
   for (const match of text.matchAll(TOKEN)) {
     const token = match[0];
-    const hyphenless = token.replace(/^[-._]+/, '');
-    if (isIssuedToken(hyphenless) || AZURE_SECRET.test(token) || token.includes('.atlasv1.')) {
-      // base64 tokens go on after `/`, `+`, `=`.
-      let to = match.index + token.length;
-      while (to < text.length && /[A-Za-z0-9_~./+=%-]/.test(text[to]!)) to++;
-      hits.push({ from: match.index, to, category: 'secret' });
-    }
+    const at = issuedFrom(token);
+    if (at < 0) continue;
+    // base64 tokens go on after `/`, `+`, `=`.
+    let to = match.index + token.length;
+    while (to < text.length && /[A-Za-z0-9_~./+=%-]/.test(text[to]!)) to++;
+    hits.push({ from: match.index + at, to, category: 'secret' });
   }
   for (const pattern of [JWT, JWT_ENCODED, WEBHOOK]) {
     for (const match of text.matchAll(pattern)) {
