@@ -63,6 +63,8 @@ class FieldNode {
   readonly name: string;
   readonly children = new Map<string, FieldNode>();
   epoch = 0;
+  /** How often the field occurred; a key that is a value seldom comes back. */
+  seen = 0;
   /** Values in this body, weighted by extrapolation. */
   values = 0;
   looked = 0;
@@ -75,6 +77,7 @@ class FieldNode {
   }
 
   enter(epoch: number): void {
+    this.seen++;
     if (this.epoch === epoch) return;
     this.epoch = epoch;
     this.values = 0;
@@ -85,6 +88,18 @@ class FieldNode {
 }
 
 const JUDGED_ENOUGH = 1e9;
+
+/** Keys that programmers write around records. */
+const CONTAINER =
+  /^(?:items?|data|results?|rows|records?|edges|nodes?|content|entries|values|hits|list|page|attributes|users?|customers?|accounts?|profiles?|orders?|patients?|members?|contacts?|person|people|address(?:es)?|payments?|cards?|billing|shipping)$/;
+
+const FAMILIAR = 3;
+
+/** The key, or `*` for one that may itself be a value: neither from a dictionary nor seen before. */
+function shownName(node: FieldNode): string {
+  const known = node.evidence.name.hinted || CONTAINER.test(node.name);
+  return known || (node.seen >= FAMILIAR && /^[a-z]/.test(node.name)) ? node.name : '*';
+}
 
 const KIND_STRING = 1;
 const KIND_NUMBER = 2;
@@ -121,11 +136,11 @@ export class BodyWalker {
     const dataTypes = new Map<string, number>();
     const typed: string[] = [];
     const paths: string[] = [];
-    this.#collect(this.#root, '', dataTypes, typed, paths);
+    this.#collect(this.#root, { exact: '', shown: '' }, dataTypes, typed, paths);
     return {
       records: Math.max(this.#records, countRecords(body)),
       dataTypes,
-      fields: typed.slice(0, FIELD_PATHS_MAX),
+      fields: [...new Set(typed)].slice(0, FIELD_PATHS_MAX),
       schemaHash: createHash('sha256').update(paths.sort().join('\n')).digest('hex').slice(0, 12),
       sampled: this.#sampled,
     };
@@ -210,14 +225,14 @@ export class BodyWalker {
     return true;
   }
 
-  #collect(node: FieldNode, path: string, dataTypes: Map<string, number>, typed: string[], paths: string[]): void {
+  #collect(node: FieldNode, path: Path, dataTypes: Map<string, number>, typed: string[], paths: string[]): void {
     const verdicts = this.#judge(node, dataTypes);
     for (const [name, child] of node.children) {
       if (child.epoch !== this.#epoch) continue;
-      const childPath = name === '[]' ? `${path}[]` : path === '' ? name : `${path}.${name}`;
-      paths.push(`${childPath}:${child.kinds}`);
-      if (verdicts.has(child)) typed.push(childPath);
-      this.#collect(child, childPath, dataTypes, typed, paths);
+      const next = { exact: join(path.exact, name), shown: join(path.shown, name === '[]' ? name : shownName(child)) };
+      paths.push(`${next.exact}:${child.kinds}`);
+      if (verdicts.has(child)) typed.push(next.shown);
+      this.#collect(child, next, dataTypes, typed, paths);
     }
   }
 
@@ -241,6 +256,17 @@ export class BodyWalker {
     }
     return typed;
   }
+}
+
+/** A field's place: as it is, for the schema hash, and as it may be shown. */
+interface Path {
+  readonly exact: string;
+  readonly shown: string;
+}
+
+function join(path: string, name: string): string {
+  if (name === '[]') return `${path}[]`;
+  return path === '' ? name : `${path}.${name}`;
 }
 
 function isRecord(value: unknown): boolean {

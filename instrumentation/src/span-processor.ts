@@ -40,6 +40,8 @@ interface Node {
   /** The nearest ancestor that leaves; spans in between are skipped over. */
   readonly parent: SpanContext | undefined;
   decorated: boolean;
+  /** What the copy says instead of the span, where the application's own telemetry must not change. */
+  overrides: Attributes;
 }
 
 const MARKERS = [ATTR.authzDecision, ATTR.effect, ATTR.objectType, ATTR.event] as const;
@@ -67,7 +69,7 @@ export class ApiSecSpanProcessor implements SpanProcessor {
       const state = this.#stateOf(span, parent);
       const shipped = parent === undefined || span.kind !== SpanKind.INTERNAL || isMarker(span.attributes);
       const context = parent === undefined || parent.shipped ? span.parentSpanContext : parent.parent;
-      this.#nodes.set(span, { state, shipped, parent: context, decorated: false });
+      this.#nodes.set(span, { state, shipped, parent: context, decorated: false, overrides: {} });
       shared.states.set(span, state);
       if (shipped) span.setAttribute(ATTR.version, APISEC_VERSION);
       if (span.kind === SpanKind.SERVER && this.runtime.settings.edge) markEdge(span, parentContext);
@@ -92,8 +94,11 @@ export class ApiSecSpanProcessor implements SpanProcessor {
       const node = this.#nodes.get(span);
       if (node === undefined) return;
       node.decorated = true;
-      span.setAttributes(this.#attributesOf(span, node));
-      if (this.#queue === undefined) this.#scrubInPlace(span);
+      const attributes = this.#attributesOf(span, node);
+      if (this.#queue === undefined) {
+        span.setAttributes(attributes);
+        this.#scrubInPlace(span);
+      } else span.setAttributes(withoutKnown(attributes, span.attributes, node));
     });
   }
 
@@ -134,7 +139,7 @@ export class ApiSecSpanProcessor implements SpanProcessor {
       startTime: span.startTime,
       endTime: span.endTime,
       status: { code: span.status.code },
-      attributes: scrubAttributes(span.attributes, this.#scrub),
+      attributes: scrubAttributes({ ...span.attributes, ...node.overrides }, this.#scrub),
       links: span.links.map((link) => ({ context: withoutState(link.context), ...trustOf(link.attributes) })),
       events: exceptionTypes(span.events),
       duration: span.duration,
@@ -187,6 +192,13 @@ function markEdge(span: ApiSpan, parentContext: Context): void {
     span.addLink({ context: claimed, attributes: { [ATTR.contextTrust]: 'untrusted' } });
     span.setAttribute(ATTR.contextTrust, 'restarted');
   } else if (trace.getSpanContext(parentContext) !== undefined) span.setAttribute(ATTR.contextTrust, 'trusted');
+}
+
+/** Sets aside what another instrumentation has already said, such as `client.address`. */
+function withoutKnown(attributes: Attributes, known: Attributes, node: Node): Attributes {
+  const fresh: Attributes = {};
+  for (const name in attributes) (name in known ? node.overrides : fresh)[name] = attributes[name]!;
+  return fresh;
 }
 
 /** A path in a span's name is raw unless the span knows its route. */
