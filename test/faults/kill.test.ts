@@ -19,7 +19,7 @@ const traffic = (): Traffic =>
     requestSpansMax: 60,
     startMs,
     flightMs: 100,
-    attacks: { 'effect-without-authorization': 2, 'unauthenticated-sensitive-read': 1 },
+    attacks: { 'access/unauthorized-effect': 2, 'exposure/unauthenticated-sensitive-read': 1 },
   });
 const runs: KillRun[] = [];
 async function run(

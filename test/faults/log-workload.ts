@@ -1,6 +1,6 @@
-import { BatchBuilder } from 'spanwarden/dist/base/batch.js';
-import { type LogRecord, toLogRecord } from 'spanwarden/dist/log/record.js';
-import { openSpanLog } from 'spanwarden/dist/log/span-log.js';
+import { BatchBuilder } from 'spanwarden/internal/base/batch';
+import { type LogRecord, toLogRecord } from 'spanwarden/internal/log/record';
+import { openSpanLog } from 'spanwarden/internal/log/span-log';
 import { createRandom } from '../support/random.ts';
 import { AckLog } from './power-loss.ts';
 

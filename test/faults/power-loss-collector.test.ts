@@ -2,8 +2,8 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openSpanLogReader } from 'spanwarden/dist/log/reader.js';
-import { openSpanLog } from 'spanwarden/dist/log/span-log.js';
+import { openSpanLogReader } from 'spanwarden/internal/log/reader';
+import { openSpanLog } from 'spanwarden/internal/log/span-log';
 import { afterAll, describe, expect, it } from 'vitest';
 import { CollectorProcess, choosePorts } from '../support/collector-process.ts';
 import { createGrpcExporter, sendAll } from '../support/otlp-client.ts';
@@ -27,7 +27,7 @@ const traffic = new Traffic({
   requestSpansMax: 40,
   startMs: Date.now() - 60_000,
   flightMs: 100,
-  attacks: { 'effect-without-authorization': 1 },
+  attacks: { 'access/unauthorized-effect': 1 },
 });
 afterAll(() => {
   for (const used of [folder, scratch]) rmSync(used, { recursive: true, force: true });

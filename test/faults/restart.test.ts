@@ -17,7 +17,7 @@ const traffic = new Traffic({
   tracesPerFlight: 400,
   requestSpansMax: 40,
   startMs: Date.now() - 60_000,
-  attacks: { 'effect-without-authorization': 5, 'unauthenticated-sensitive-read': 5 },
+  attacks: { 'access/unauthorized-effect': 5, 'exposure/unauthenticated-sensitive-read': 5 },
 });
 const order = shuffle(
   Array.from({ length: traffic.flightRequests }, (_, request) => request),

@@ -8,6 +8,8 @@ export interface Outcome {
   readonly operations: Record<string, number>;
   /** Calls by `caller>callee` between services. */
   readonly serviceEdges: Record<string, number>;
+  /** Matches by rule id, over all findings. */
+  readonly matches: Record<string, number>;
   /** One line of JSON per finding, without what depends on the run, sorted. */
   readonly findings: readonly string[];
 }
@@ -50,13 +52,24 @@ export async function readOutcome(collector: CollectorProcess): Promise<Outcome>
   return {
     operations: sorted(operations.map((item) => [`${item.service} ${item.method} ${item.route}`, item.calls])),
     serviceEdges: sorted(edges.map((edge) => [`${services.get(edge.from)}>${services.get(edge.to)}`, edge.calls])),
+    matches: sorted(byRule(items)),
     findings: findings.map((finding) => JSON.stringify(stable(finding))).sort(),
   };
 }
 
+function byRule(items: readonly FindingItem[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const { rule, count } of items) counts.set(rule.id, (counts.get(rule.id) ?? 0) + count);
+  return counts;
+}
+
 /** The part of an outcome that the generator knows beforehand. */
-export function expectedCounts(truth: Truth): Pick<Outcome, 'operations' | 'serviceEdges'> {
-  return { operations: sorted(truth.operations), serviceEdges: sorted(truth.serviceEdges) };
+export function expectedCounts(truth: Truth): Omit<Outcome, 'findings'> {
+  return {
+    operations: sorted(truth.operations),
+    serviceEdges: sorted(truth.serviceEdges),
+    matches: sorted(truth.attacks),
+  };
 }
 
 /** Counters reach /metrics, and conclusions the store, within this time. */

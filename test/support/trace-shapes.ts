@@ -89,7 +89,7 @@ function call(from: ServiceName, to: ServiceName, method: string, path: string, 
   };
 }
 
-function query(service: ServiceName, verb: string, table: string, rows: number): Node {
+function query(service: ServiceName, verb: string, table: string, rows: number, columns: Attributes = {}): Node {
   return {
     service,
     kind: 'client',
@@ -106,6 +106,7 @@ function query(service: ServiceName, verb: string, table: string, rows: number):
       'network.peer.address': '10.20.4.11',
       'db.response.returned_rows': rows,
       'apisec.version': '1',
+      ...columns,
     },
     children: [],
   };
@@ -161,7 +162,7 @@ const ALLOWED = { 'apisec.authz.decision': 'allow', 'apisec.authz.policy': 'owne
 function readAccount(signature: Attributes): Node {
   const personal = { 'apisec.response.data.email': 1, 'apisec.response.data.us_ssn': 1 };
   const profile = server('profiles', 'GET', '/profiles/{profileId}', { ...signature, ...answered(1, personal) }, [
-    query('profiles', 'SELECT', 'profiles', 1),
+    query('profiles', 'SELECT', 'profiles', 1, personal),
   ]);
   const account = server(
     'accounts',
@@ -262,8 +263,8 @@ export const BENIGN_SHAPES: readonly {
 
 /** Attacks by the id of the shipped rule that names them. */
 export const ATTACK_SHAPES = {
-  'effect-without-authorization': flatten(placeOrder(false)),
-  'unauthenticated-sensitive-read': flatten(readAccount(UNSIGNED)),
+  'access/unauthorized-effect': flatten(placeOrder(false)),
+  'exposure/unauthenticated-sensitive-read': flatten(readAccount(UNSIGNED)),
 } as const satisfies Record<string, readonly ShapeSpan[]>;
 export type AttackName = keyof typeof ATTACK_SHAPES;
 

@@ -7,7 +7,7 @@ describe('traffic', () => {
     seed: 7,
     tracesPerFlight: 60,
     requestSpansMax: 50,
-    attacks: { 'effect-without-authorization': 2 },
+    attacks: { 'access/unauthorized-effect': 2 },
   });
 
   it('patches pre-encoded requests into the bytes that encoding the objects gives', () => {
