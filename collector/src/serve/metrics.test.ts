@@ -50,12 +50,19 @@ describe('metrics', () => {
       ['brand_new_total', '', 1],
       ['other_new_total', 'a:b', 2],
       ['odd name!', '', 3],
+      ['odd_name_', '', 4],
+      ['now_and_then_total', '', 5],
+      ['now_and_then_total', 'x', 6],
+      ['constructor', '', 8],
     ]);
     expect(lines).toEqual(
       expect.arrayContaining([
         'spanwarden_brand_new_total 1',
         'spanwarden_other_new_total{label="a:b"} 2',
-        'spanwarden_odd_name_ 3',
+        'spanwarden_odd_name_ 7',
+        'spanwarden_now_and_then_total{label=""} 5',
+        'spanwarden_now_and_then_total{label="x"} 6',
+        'spanwarden_constructor 8',
       ]),
     );
   });

@@ -11,6 +11,7 @@ import { migrate } from './migrate.ts';
 import { createReader, type ReaderSettings, type StoreReader } from './reader.ts';
 import { createRetention, type RetentionResult, type RetentionSettings } from './retention.ts';
 import { createCounts, type StoreCounts } from './store-counts.ts';
+import { toStoreFailure } from './store-failure.ts';
 import { createTrafficWriter } from './traffic-writer.ts';
 import { createTriage, type FindingChange } from './triage.ts';
 import type { FindingDetail } from './views.ts';
@@ -30,7 +31,11 @@ export interface StoreSettings extends ReaderSettings {
 }
 
 export interface Store {
-  /** Writes outputs and checkpoint in one transaction; durable when it returns, absent when it throws. */
+  /**
+   * Writes outputs and checkpoint in one transaction; durable when it returns, absent when it throws.
+   *
+   * @throws UnavailableError when the disk is full or fails
+   */
   apply(delta: StoreDelta): { readonly changedFindings: readonly string[] };
   /** Where the log has been worked through to; undefined in a new store. */
   checkpoint(): Checkpoint | undefined;
@@ -123,7 +128,7 @@ function createStore(database: Database, settings: StoreSettings): Store {
       } catch (error) {
         findings.forget();
         traffic.forget();
-        throw error;
+        throw toStoreFailure(error);
       }
     },
     checkpoint: createCheckpointQuery(database),
