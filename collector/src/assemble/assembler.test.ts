@@ -153,6 +153,7 @@ describe('the assembler', () => {
     rig.take(
       [
         { trace: 9, id: 1 },
+        { trace: 5, id: 1 },
         { trace: 3, id: 1 },
       ],
       0,
@@ -160,7 +161,7 @@ describe('the assembler', () => {
     rig.take([{ trace: 7, id: 1 }], 1);
     rig.take([{ trace: 3, id: 2, parent: 1 }], 2);
     rig.assembler.tick(100 * SECOND);
-    expect(rig.closed.map(({ traceId }) => Number.parseInt(traceId.slice(24), 16))).toEqual([9, 7, 3]);
+    expect(rig.closed.map(({ traceId }) => Number.parseInt(traceId.slice(24), 16))).toEqual([5, 9, 7, 3]);
   });
 
   it('closes a trace that never falls silent by its age', () => {
@@ -230,10 +231,28 @@ describe('late spans', () => {
     rig.assembler.tick(20 * SECOND);
     for (let n = 0; n < 10; n++) expect(rig.take([{ id: 2, parent: 1 }, { id: 1 }], 30)).toEqual([1, 1]);
     expect(rig.log.reads).toBe(1);
+    // Such a trace is none to a checkpoint: nothing new is known of it.
+    expect(rig.assembler.openTraces).toBe(1);
+    expect(rig.assembler.horizonOffset(11)).toBe(11);
+    const restarted = createRig({}, rig.log);
+    restarted.assembler.restore(rig.assembler.snapshot(), [], []);
+    expect(restarted.assembler.openTraces).toBe(0);
     rig.assembler.tick(90 * SECOND);
     rig.assembler.flush();
     expect(rig.closed).toHaveLength(1);
-    expect(rig.assembler.horizonOffset(12)).toBe(12);
+  });
+
+  it('count from their own arrival, not from that of a repeat before them', () => {
+    const rig = createRig();
+    rig.take([{ id: 1 }], 0);
+    rig.assembler.tick(20 * SECOND);
+    rig.take([{ id: 1 }], 30);
+    rig.take([{ id: 2, parent: 1 }], 40);
+    expect(rig.assembler.horizonOffset(9)).toBe(2);
+    for (let second = 50; second < 160; second += 10) rig.take([{ id: second, parent: 1 }], second);
+    expect(rig.closed).toHaveLength(1);
+    rig.assembler.tick(160 * SECOND);
+    expect(rig.closed.map(({ closedBy }) => closedBy)).toEqual(['idle', 'cap']);
   });
 
   it('leave the last revision as if all spans had come at once, each revision taking back the one before', () => {
@@ -337,6 +356,38 @@ describe('restart', () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  it('keeps the order of age beside that of silence', () => {
+    const rig = createRig();
+    for (let second = 0; second <= 100; second += 10) rig.take([{ trace: 1, id: 1 + second }], second);
+    rig.take([{ trace: 2, id: 1 }], 105);
+    rig.take([{ trace: 1, id: 999 }], 110);
+    const restarted = createRig({}, rig.log, 20);
+    restarted.assembler.restore(rig.assembler.snapshot(), rig.log.records, []);
+    restarted.assembler.tick(120 * SECOND);
+    expect(
+      restarted.closed.map(({ traceId, closedBy, rows }) => [traceId.slice(-1), closedBy, rows.row.length]),
+    ).toEqual([
+      ['2', 'idle', 1],
+      ['1', 'cap', 12],
+    ]);
+  });
+
+  it('gives a segment of a cut trace only its own spans', () => {
+    const rig = createRig({ openBytesMax: 1024 * 1024 });
+    const note = 'y'.repeat(4000);
+    rig.take([{ trace: 2, id: 1 }], 0);
+    for (let n = 1; n <= 40; n++) rig.take([{ id: n, attributes: { note: `${n}${note}` } }], 0);
+    expect(rig.closed.map(({ closedBy }) => closedBy)).toEqual(['limit']);
+    const cut = rig.closed[0]!.rows.row.length;
+    const restarted = createRig({ openBytesMax: 1024 * 1024 }, rig.log, 41);
+    restarted.assembler.restore(rig.assembler.snapshot(), rig.log.records, []);
+    restarted.assembler.flush();
+    expect(restarted.closed.map(({ rows, revision }) => [rows.row.length, revision])).toEqual([
+      [1, 1],
+      [40 - cut, 2],
+    ]);
   });
 
   it('takes nothing from an empty snapshot and refuses a damaged one', () => {

@@ -77,6 +77,11 @@ export interface Assembler {
 /** Memory that compaction does not bother about. */
 const COMPACTION_SLACK_BYTES = 4 * 1024 * 1024;
 const COMPACTED_ROWS_MAX = 2048;
+/** Memory may be this many times what open spans need before they are copied together; less when the cap is reached. */
+const WASTE_MAX = 3;
+const PRESSED_WASTE_MAX = 2;
+/** At the cap, traces are evicted down to this share of it, so that the next export does not evict again. */
+const PRESSED_FILL = 0.97;
 /** One trace may hold this share of `openBytesMax`; beyond it the trace goes on in segments that are judged apart. */
 const TRACE_BYTES_SHARE = 1 / 8;
 /** Closed traces whose last revision is remembered here, so that a mark still on its way to the store is seen. */
@@ -175,7 +180,7 @@ class OpenTable implements Assembler {
     const due = this.#dueTraces();
     if (due.length === 0) return;
     for (const slot of due) this.#close(slot, this.#isCapFirst(slot) ? 'cap' : 'idle');
-    this.#compactIfWasteful();
+    this.#compactIfWasteful(WASTE_MAX);
   }
 
   flush(): void {
@@ -327,7 +332,7 @@ class OpenTable implements Assembler {
       if (this.#addRow(slot, batchId, batch, row)) traces.fresh[slot]!++;
     }
     this.#batches.settle(batchId);
-    this.#compactIfWasteful();
+    this.#compactIfWasteful(WASTE_MAX);
   }
 
   #dueTraces(): number[] {
@@ -426,12 +431,13 @@ class OpenTable implements Assembler {
     }
     this.#overfull.clear();
     while (traces.count > this.#tracesMax) this.#evict('open-traces');
-    this.#compactIfWasteful();
+    this.#compactIfWasteful(WASTE_MAX);
     if (this.#batches.heldBytes <= this.#bytesMax) return;
-    this.#compact();
-    while (this.#batches.heldBytes > this.#bytesMax && traces.count > 0) {
+    this.#compactIfWasteful(PRESSED_WASTE_MAX);
+    if (this.#batches.heldBytes <= this.#bytesMax) return;
+    while (this.#batches.heldBytes > this.#bytesMax * PRESSED_FILL && traces.count > 0) {
       this.#evict('open-bytes');
-      this.#compactIfWasteful();
+      this.#compactIfWasteful(PRESSED_WASTE_MAX);
     }
   }
 
@@ -441,10 +447,11 @@ class OpenTable implements Assembler {
     this.#close(slot, 'limit');
   }
 
-  /** Copying costs no more than was won: at least twice the copied bytes are waste when this starts. */
-  #compactIfWasteful(): void {
+  /** Copies when the batches cost `wasteMax` times what belongs to open rows: what is copied is less than what is won. */
+  #compactIfWasteful(wasteMax: number): void {
     const { heldBytes, liveBytes } = this.#batches;
-    if (heldBytes > 3 * liveBytes + COMPACTION_SLACK_BYTES) this.#compact();
+    const slackBytes = Math.min(COMPACTION_SLACK_BYTES, this.#bytesMax / 8);
+    if (heldBytes > wasteMax * liveBytes + slackBytes) this.#compact();
   }
 
   /** Copies the open rows of thin batches together, longest idle first, and lets those batches go. */

@@ -287,6 +287,17 @@ describe('completeness', () => {
       })[0]!.completeness;
     expect(wrapped([]).missingAnswers).toBe(1);
     expect(wrapped([{ id: 4, parent: 3, service: 'accounts' }]).missingAnswers).toBe(0);
+    const [throughInner] = buildPaths(
+      closedTrace([
+        { id: 1 },
+        call(2, accounts),
+        { id: 3, parent: 2, kind: 'internal' },
+        call(4, accounts, 3),
+        { id: 5, parent: 4, service: 'accounts' },
+      ]),
+      settings({ coveredHosts: new Set(['accounts']) }),
+    );
+    expect(throughInner!.completeness.complete).toBe(true);
   });
 
   it('ends with head sampling: flags that say "not sampled" from a service without our sampler', () => {

@@ -6,7 +6,7 @@ export const entry: Enricher = {
   name: 'entry',
   reads: ['serves'],
   writes: ['entry'],
-  because: 'needs to know which hops serve; exposure and principal ask for the entry',
+  because: 'needs to know which hops serve; the principal falls back on the client of the entry',
   run(draft) {
     const isBelow = new Uint8Array(draft.hops.length);
     for (const index of draft.tree.topDown) {
@@ -21,13 +21,13 @@ export const entry: Enricher = {
 /** Names the service that called, for each hop where a service is entered. */
 export const caller: Enricher = {
   name: 'caller',
-  reads: ['serves'],
+  reads: ['serves', 'isNested', 'localRoot'],
   writes: ['callerService'],
-  because: 'exposure counts a call by an own service as internal',
+  because: 'needs to know where services are entered',
   run(draft) {
     for (const hop of draft.hops) {
       if (!hop.serves && !hop.isConsumer) continue;
-      const parent = parentOf(draft, hop);
+      const parent = parentOf(draft, hop.isNested ? draft.hops[hop.localRoot]! : hop);
       // A received span proves who called; the attribute is what a mesh or gateway says when none was.
       hop.caller = parent === undefined ? hop.text(Field.clientServiceName) : parent.service;
     }

@@ -20,12 +20,19 @@ export function createExposure(estate: EstateSettings): Enricher {
   }));
   return {
     name: 'exposure',
-    reads: ['serves', 'entry'],
+    reads: ['serves', 'isNested', 'localRoot'],
     writes: ['exposure'],
-    because: 'needs the caller; egress and the call graph come after',
+    because: 'needs to know where services are entered; the call graph names clients by it',
     run(draft) {
-      for (const hop of draft.hops) {
+      for (const index of draft.tree.topDown) {
+        const hop = draft.hops[index]!;
         if (!hop.serves) continue;
+        if (hop.isNested) {
+          const outer = draft.hops[hop.localRoot]!;
+          hop.exposure = outer.exposure;
+          hop.exposureReason = outer.exposureReason;
+          continue;
+        }
         const declared = configured.find(({ fits }) => fits(hop.service));
         const verdict: Verdict | undefined =
           declared === undefined ? observed(hop, parentOf(draft, hop)) : [declared.exposure, 'configured'];

@@ -89,14 +89,9 @@ function outsideTarget(hop: PathHop, parent: PathHop | undefined): Target | unde
   const store = hop.text(Field.dbSystemName);
   if (store !== undefined) {
     if (hop.serves) return undefined;
-    // A driver below an object mapper tells of the same query.
-    if (
-      parent?.service === hop.service &&
-      parent.fact(Field.dbSystemName) !== undefined &&
-      parent.kind !== KIND_CLIENT
-    ) {
-      return undefined;
-    }
+    // Of an object mapper and the driver below it one tells of the query: the inner of two client spans, else the outer.
+    const isBelowStore = parent?.service === hop.service && parent.fact(Field.dbSystemName) !== undefined;
+    if (isBelowStore && (parent.kind !== KIND_CLIENT || hop.kind !== KIND_CLIENT)) return undefined;
     return { kind: 'store', name: clip(joined(store, hop.text(Field.dbNamespace) ?? hop.text(Field.serverAddress))) };
   }
   const queue = hop.text(Field.messagingSystemName);
