@@ -2,6 +2,7 @@ import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync } from
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { MiB } from '../base/limits.ts';
+import { damageIn } from './damage.ts';
 import { LogOpenError } from './open-error.ts';
 
 /** The file `spans.db`: its schema and the settings without which nothing may be acknowledged. */
@@ -58,7 +59,7 @@ const SCHEMA = `
   ) STRICT, WITHOUT ROWID;
 `;
 
-/** Opens or creates the database for the one writer. Throws LogOpenError. */
+/** Opens or creates the database for the one writer. Throws LogOpenError; SQLite's own error when it is damaged. */
 export function openForWriting(directory: string, busyTimeoutMs: number): Database.Database {
   const path = join(directory, LOG_FILE);
   const isNew = !existsSync(path);
@@ -81,7 +82,7 @@ export function openForWriting(directory: string, busyTimeoutMs: number): Databa
     verify(database, path);
   } catch (error) {
     database?.close();
-    if (error instanceof LogOpenError) throw error;
+    if (error instanceof LogOpenError || damageIn(error) !== undefined) throw error;
     throw toOpenError(path, error);
   }
   // a directory entry that is not on disk takes the whole file with it at a power cut

@@ -81,6 +81,11 @@ export class Merger {
     return 0;
   }
 
+  /** Forgets a half-built segment; its records are still there. */
+  abandon(): void {
+    this.#running = undefined;
+  }
+
   /** The oldest records that fill a segment; none when they do not. */
   #ready(horizonOffset: number, force: boolean): readonly PendingRecord[] {
     let spans = 0;

@@ -5,8 +5,10 @@ import { type DamageTable, damageIn } from './damage.ts';
 import { readDirectory, readInputs } from './read-segment.ts';
 import type { SegmentRow, SegmentTable } from './segments.ts';
 
-/** As many pinned leftovers become one segment. */
+/** As many pinned leftovers become one segment, */
 const PINNED_TOGETHER = 64;
+/** provided that they are smaller than this part of one. */
+const PINNED_PART = 1 / 16;
 
 /**
  * Takes spans out of segments: the oldest segment whole, except for what is pinned (the spans of findings' evidence,
@@ -26,7 +28,7 @@ export class Retention {
     this.#damage = damage;
     this.#isPinned = database.prepare('SELECT 1 FROM pin WHERE trace_id = ?').pluck();
     this.#hasPins = database.prepare('SELECT 1 FROM pin LIMIT 1').pluck();
-    this.#pinnedSpansMax = segmentSpans / PINNED_TOGETHER;
+    this.#pinnedSpansMax = segmentSpans * PINNED_PART;
   }
 
   /** Removes a segment, or all of it that is not pinned. */

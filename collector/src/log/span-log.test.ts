@@ -1,101 +1,53 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type SpanBatch, traceIdHex } from '../base/batch.ts';
-import { openSpanLogReader, type SpanLogReader } from './reader.ts';
-import { decodeBatch, type LogRecord, toLogRecord } from './record.ts';
+import { describe, expect, it } from 'vitest';
+import { openSpanLogReader } from './reader.ts';
+import { decodeBatch, toLogRecord } from './record.ts';
 import type { SpanLogSettings } from './settings.ts';
-import { openSpanLog, type SpanLog } from './span-log.ts';
+import { openSpanLog } from './span-log.ts';
 import { arbitraryBatch } from './testing/arbitrary-batch.ts';
-import { batchOf, type PlainSpan, RECEIVED_US, recordsOf, toPlainSpans, traceIdOf } from './testing/spans.ts';
+import { type PlainSpan, RECEIVED_US, recordsOf, toPlainSpans } from './testing/spans.ts';
+import { batchesOf, byTrace, useLog } from './testing/use-log.ts';
 
-let directory: string;
-let log: SpanLog;
-let reader: SpanLogReader;
 const SMALL: SpanLogSettings = { segmentSpans: 100, reserveBytes: 4096 };
-
-beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'span-log-'));
-  open(SMALL);
-});
-afterEach(() => {
-  close();
-  rmSync(directory, { recursive: true });
-});
-
-function open(settings: SpanLogSettings): void {
-  log = openSpanLog(directory, settings);
-  reader = openSpanLogReader(directory);
-}
-function close(): void {
-  reader.close();
-  log.close();
-}
-function reopen(settings: SpanLogSettings = SMALL): void {
-  close();
-  open(settings);
-}
-
-/** Maintains until there is nothing to do; the number of steps that took. */
-function settle(horizonOffset: number, nowUs = RECEIVED_US): number {
-  let steps = 0;
-  while (log.maintain({ horizonOffset, nowUs })) {
-    if (++steps > 100_000) throw new Error('maintenance does not end');
-  }
-  return steps;
-}
-
-const byTrace = (batches: Iterable<SpanBatch>): Map<string, PlainSpan[]> => {
-  const traces = new Map<string, PlainSpan[]>();
-  for (const batch of batches) {
-    for (const span of toPlainSpans(batch)) traces.set(span.traceId, [...(traces.get(span.traceId) ?? []), span]);
-  }
-  return traces;
-};
-
-function expectTraces(expected: ReadonlyMap<string, PlainSpan[]>, beforeOffset?: number): void {
-  for (const [traceId, spans] of expected) expect(toPlainSpans(reader.readTrace(traceId, beforeOffset))).toEqual(spans);
-}
-
-const batchesOf = (records: readonly LogRecord[]): SpanBatch[] => records.map((record) => decodeBatch(record.bytes));
+const use = useLog(SMALL);
 
 describe('the span log', () => {
   it('gives back what was appended, in order, before and after it is opened again', () => {
     const batches = fc.sample(arbitraryBatch(), { numRuns: 20, seed: 1 });
-    log.append(batches.slice(0, 12).map((batch, offset) => toLogRecord(batch, offset, 1_000 + offset)));
-    log.append(batches.slice(12).map((batch, i) => toLogRecord(batch, 12 + i, 1_012 + i)));
+    use.log.append(batches.slice(0, 12).map((batch, offset) => toLogRecord(batch, offset, 1_000 + offset)));
+    use.log.append(batches.slice(12).map((batch, i) => toLogRecord(batch, 12 + i, 1_012 + i)));
     const expected = batches.map((batch, offset) => ({ offset, receivedUs: 1_000 + offset, batch }));
-    expect(log.nextOffset()).toBe(20);
-    expect([...reader.replay(5)]).toEqual(expected.slice(5));
-    reopen();
-    expect(log.nextOffset()).toBe(20);
-    expect([...reader.replay(0)]).toEqual(expected);
-    expect(reader.readTrace('f'.repeat(32))).toBeUndefined();
-    expect(reader.readTrace("' OR 1=1 --")).toBeUndefined();
+    expect(use.log.nextOffset()).toBe(20);
+    expect([...use.reader.replay(5)]).toEqual(expected.slice(5));
+    use.reopen();
+    expect(use.log.nextOffset()).toBe(20);
+    expect([...use.reader.replay(0)]).toEqual(expected);
+    expect(use.reader.readTrace('f'.repeat(32))).toBeUndefined();
+    expect(use.reader.readTrace("' OR 1=1 --")).toBeUndefined();
   });
 
   it('gives back the same spans whether they are merged or not, whatever is in them', () => {
     const batches = fc.sample(arbitraryBatch(), { numRuns: 120, seed: 2 });
-    log.append(batches.map((batch, offset) => toLogRecord(batch, offset, RECEIVED_US + offset)));
+    use.log.append(batches.map((batch, offset) => toLogRecord(batch, offset, RECEIVED_US + offset)));
     const expected = byTrace(batches);
-    expectTraces(expected);
-    settle(110);
-    expect(log.stats().segments).toBeGreaterThan(3);
-    expect(log.stats().pendingRecords).toBeGreaterThanOrEqual(10);
-    expectTraces(expected);
-    reopen();
-    expectTraces(expected);
-    expect(byTrace([...reader.replay(0)].map((record) => record.batch))).toEqual(expected);
+    use.expectTraces(expected);
+    use.settle(110);
+    expect(use.log.stats().segments).toBeGreaterThan(3);
+    expect(use.log.stats().pendingRecords).toBeGreaterThanOrEqual(10);
+    use.expectTraces(expected);
+    use.reopen();
+    use.expectTraces(expected);
+    expect(byTrace([...use.reader.replay(0)].map((record) => record.batch))).toEqual(expected);
   });
 
   it('replays merged records under their own offset and time of receipt', () => {
     const records = recordsOf(40);
-    log.append(records);
-    settle(33);
-    const replayed = [...reader.replay(3)];
+    use.log.append(records);
+    use.settle(33);
+    const replayed = [...use.reader.replay(3)];
     expect(replayed.map(({ offset, receivedUs }) => [offset, receivedUs])).toEqual(
       records.slice(3).map(({ offset, receivedUs }) => [offset, receivedUs]),
     );
@@ -107,51 +59,51 @@ describe('the span log', () => {
 
   it('answers exactly for records before an offset, on either side of the merge horizon and inside a segment', () => {
     const records = recordsOf(40);
-    log.append(records);
+    use.log.append(records);
     for (const horizon of [0, 30]) {
-      settle(horizon);
+      use.settle(horizon);
       for (const before of [0, 1, 7, 13, 29, 30, 31, 40, 99]) {
         const expected = byTrace(batchesOf(records.filter((record) => record.offset < before)));
-        expectTraces(expected, before);
+        use.expectTraces(expected, before);
         for (const traceId of byTrace(batchesOf(records)).keys()) {
-          if (!expected.has(traceId)) expect(reader.readTrace(traceId, before)).toBeUndefined();
+          if (!expected.has(traceId)) expect(use.reader.readTrace(traceId, before)).toBeUndefined();
         }
       }
     }
   });
 
   it('never merges what lies at or above the horizon', () => {
-    log.append(recordsOf(40));
-    settle(12);
+    use.log.append(recordsOf(40));
+    use.settle(12);
     // segments end on whole records: 5 records of 20 spans fill one
-    expect(log.stats()).toMatchObject({ segments: 2, pendingRecords: 30 });
-    settle(12);
-    expect(log.stats()).toMatchObject({ segments: 2, pendingRecords: 30 });
+    expect(use.log.stats()).toMatchObject({ segments: 2, pendingRecords: 30 });
+    use.settle(12);
+    expect(use.log.stats()).toMatchObject({ segments: 2, pendingRecords: 30 });
   });
 
   it('lets appends in between the steps of a merge, and readers see every span once at each of them', () => {
     const records = recordsOf(60);
-    log.append(records.slice(0, 30));
+    use.log.append(records.slice(0, 30));
     let appended = 30;
     let expected = byTrace(batchesOf(records.slice(0, appended)));
-    for (let steps = 0; log.maintain({ horizonOffset: 30, nowUs: RECEIVED_US }); steps++) {
-      expectTraces(expected);
+    for (let steps = 0; use.log.maintain({ horizonOffset: 30, nowUs: RECEIVED_US }); steps++) {
+      use.expectTraces(expected);
       if (steps % 2 === 0 && appended < 60) {
-        log.append([records[appended]!]);
+        use.log.append([records[appended]!]);
         expected = byTrace(batchesOf(records.slice(0, ++appended)));
       }
     }
-    expect(log.stats().segments).toBe(6);
-    expectTraces(expected);
+    expect(use.log.stats().segments).toBe(6);
+    use.expectTraces(expected);
   });
 
   it('keeps a lookup in one snapshot while another connection merges', () => {
     const records = recordsOf(30);
-    log.append(records);
-    expectTraces(byTrace(batchesOf(records)));
-    const replaying = reader.replay(0)[Symbol.iterator]();
+    use.log.append(records);
+    use.expectTraces(byTrace(batchesOf(records)));
+    const replaying = use.reader.replay(0)[Symbol.iterator]();
     const first = replaying.next();
-    settle(30);
+    use.settle(30);
     const rest: { offset: number }[] = [];
     for (let next = replaying.next(); !next.done; next = replaying.next()) rest.push(next.value);
     expect(first.done).toBe(false);
@@ -160,10 +112,10 @@ describe('the span log', () => {
 
   it('names the traces received since a time, merged or not', () => {
     const records = recordsOf(40);
-    log.append(records);
-    settle(33);
+    use.log.append(records);
+    use.settle(33);
     const keys = new Set<string>();
-    for (const list of reader.recentTraceKeys(RECEIVED_US + 20 * 1_000_000)) {
+    for (const list of use.reader.recentTraceKeys(RECEIVED_US + 20 * 1_000_000)) {
       for (let at = 0; at < list.length; at += 2) keys.add(`${list[at]}:${list[at + 1]}`);
     }
     for (const batch of batchesOf(records.slice(20))) {
@@ -171,57 +123,52 @@ describe('the span log', () => {
         expect(keys).toContain(`${batch.traceId[row * 4 + 2]}:${batch.traceId[row * 4 + 3]}`);
       }
     }
-    expect([...reader.recentTraceKeys(RECEIVED_US + 99 * 1_000_000)]).toEqual([]);
+    expect([...use.reader.recentTraceKeys(RECEIVED_US + 99 * 1_000_000)]).toEqual([]);
   });
 
   it('refuses an offset that was given before, also when the file no longer knows it', () => {
-    log.append(recordsOf(3));
-    expect(() => log.append(recordsOf(1, 20, 2))).toThrow('record 2 where 3 or more was due');
-    reopen({ ...SMALL, nextOffsetAtLeast: 17 });
-    expect(log.nextOffset()).toBe(17);
+    use.log.append(recordsOf(3));
+    expect(() => use.log.append(recordsOf(1, 20, 2))).toThrow('record 2 where 3 or more was due');
+    use.reopen({ ...SMALL, nextOffsetAtLeast: 17 });
+    expect(use.log.nextOffset()).toBe(17);
   });
 });
 
 describe('opening the span log', () => {
   it('refuses a second writer and says what to do', () => {
-    expect(() => openSpanLog(directory)).toThrow(
-      `another spanwarden process is writing to ${directory}: stop it first, or choose another data directory`,
+    expect(() => openSpanLog(use.directory)).toThrow(
+      `another spanwarden process is writing to ${use.directory}: stop it first, or choose another data directory`,
     );
   });
 
   it('lets the next writer in once the first has closed', () => {
-    reopen();
-    log.append(recordsOf(1));
-    expect(log.nextOffset()).toBe(1);
+    use.reopen();
+    use.log.append(recordsOf(1));
+    expect(use.log.nextOffset()).toBe(1);
   });
 
   it('keeps everything to its owner', () => {
-    log.append(recordsOf(1));
-    expect(statSync(directory).mode & 0o777).toBe(0o700);
+    use.log.append(recordsOf(1));
+    expect(statSync(use.directory).mode & 0o777).toBe(0o700);
     for (const file of ['spans.db', 'spans.db-wal', 'spans.db-shm', 'spans.reserve', 'instance.lock']) {
-      expect([file, statSync(join(directory, file)).mode & 0o777]).toEqual([file, 0o600]);
+      expect([file, statSync(join(use.directory, file)).mode & 0o777]).toEqual([file, 0o600]);
     }
   });
 
   it('refuses a file of a newer release', () => {
-    close();
-    const database = new Database(join(directory, 'spans.db'));
+    use.close();
+    const database = new Database(join(use.directory, 'spans.db'));
     database.pragma('user_version = 99');
     database.close();
-    expect(() => openSpanLog(directory)).toThrow(/schema version 99, this program knows 1: .* newer release/);
-    expect(() => openSpanLogReader(directory)).toThrow(/newer release/);
-    const repaired = new Database(join(directory, 'spans.db'));
+    expect(() => openSpanLog(use.directory)).toThrow(/schema version 99, this program knows 1: .* newer release/);
+    expect(() => openSpanLogReader(use.directory)).toThrow(/newer release/);
+    const repaired = new Database(join(use.directory, 'spans.db'));
     repaired.pragma('user_version = 1');
     repaired.close();
-    open(SMALL);
+    use.open(SMALL);
   });
 
   it('refuses to read where there is no log', () => {
-    expect(() => openSpanLogReader(join(directory, 'elsewhere'))).toThrow(/there is no span log at .*elsewhere/);
+    expect(() => openSpanLogReader(join(use.directory, 'elsewhere'))).toThrow(/there is no span log at .*elsewhere/);
   });
 });
-
-void readFileSync;
-void batchOf;
-void traceIdOf;
-void traceIdHex;

@@ -6,10 +6,12 @@ import { makeDirectory, openForWriting } from './database.ts';
 import { DiskGuard } from './disk-guard.ts';
 import { acquireInstanceLock, type InstanceLock } from './instance-lock.ts';
 import { Merger } from './merger.ts';
+import { Purge } from './purge.ts';
 import type { LogRecord } from './record.ts';
 import { insertRecord, toRecordRow } from './records.ts';
 import { Retention } from './retention.ts';
 import { RetentionClock } from './retention-clock.ts';
+import { salvage, setAside } from './salvage.ts';
 import { openSegmentTable, type SegmentRow, type SegmentTable } from './segments.ts';
 import { LOG_DEFAULTS, type SpanLogSettings } from './settings.ts';
 
@@ -31,6 +33,7 @@ export interface SpanLogStats {
   readonly isFull: boolean;
   /** True while removed spans may still be found in the write-ahead file. */
   readonly eraseDue: boolean;
+  readonly isPurging: boolean;
 }
 
 /**
@@ -54,6 +57,11 @@ export interface SpanLog {
   /** Exempts traces (32 hex digits) from retention: the evidence of findings. Durable on return. */
   pin(traceIds: readonly string[]): void;
   unpin(traceIds: readonly string[]): void;
+  /**
+   * Removes traces for good, pinned or not, step by step in `maintain`; over when `stats().isPurging` is false. Spans
+   * that arrive later are not affected. The request is durable on return.
+   */
+  purge(traceIds: readonly string[]): void;
   stats(): SpanLogStats;
   close(): void;
 }
@@ -63,11 +71,28 @@ export function openSpanLog(directory: string, settings: SpanLogSettings = {}): 
   makeDirectory(directory);
   const lock = acquireInstanceLock(directory);
   try {
-    const database = openForWriting(directory, settings.busyTimeoutMs ?? LOG_DEFAULTS.busyTimeoutMs);
-    return new SqliteSpanLog(directory, database, lock, settings);
+    return openOrSalvage(directory, lock, settings);
   } catch (error) {
     lock.release();
     throw error;
+  }
+}
+
+function openOrSalvage(directory: string, lock: InstanceLock, settings: SpanLogSettings): SpanLog {
+  const busyTimeoutMs = settings.busyTimeoutMs ?? LOG_DEFAULTS.busyTimeoutMs;
+  const report = createDamageReport(settings);
+  let database: Database.Database | undefined;
+  try {
+    database = openForWriting(directory, busyTimeoutMs);
+    return new SqliteSpanLog(directory, database, lock, report, settings);
+  } catch (error) {
+    database?.close();
+    const reason = damageIn(error);
+    if (reason === undefined) throw error;
+    const damaged = setAside(directory);
+    const fresh = openForWriting(directory, busyTimeoutMs);
+    salvage(damaged, fresh, report, reason);
+    return new SqliteSpanLog(directory, fresh, lock, report, settings);
   }
 }
 
@@ -87,6 +112,7 @@ class SqliteSpanLog implements SpanLog {
   readonly #segments: SegmentTable;
   readonly #merger: Merger;
   readonly #retention: Retention;
+  readonly #purge: Purge;
   readonly #clock: RetentionClock;
   readonly #insert: Database.Statement;
   readonly #pages: Database.Statement;
@@ -94,6 +120,7 @@ class SqliteSpanLog implements SpanLog {
   readonly #retentionUs: number;
   readonly #maxBytes: number;
   readonly #roomBytes: number;
+  readonly #busyTimeoutMs: number;
   #nextOffset: number;
   #failure: string | undefined;
   #isFull = false;
@@ -102,16 +129,23 @@ class SqliteSpanLog implements SpanLog {
   #maintenanceFailed = false;
   #unwrittenBytes = 0;
 
-  constructor(directory: string, database: Database.Database, lock: InstanceLock, settings: SpanLogSettings) {
+  constructor(
+    directory: string,
+    database: Database.Database,
+    lock: InstanceLock,
+    report: ReportDamage,
+    settings: SpanLogSettings,
+  ) {
     const segmentSpans = settings.segmentSpans ?? LOG_DEFAULTS.segmentSpans;
     this.#database = database;
     this.#lock = lock;
-    this.#report = createDamageReport(settings);
+    this.#report = report;
     this.#guard = new DiskGuard(directory, settings);
     this.#segments = openSegmentTable(database);
     const damage = openDamageTable(database, this.#report);
     this.#merger = new Merger(database, this.#segments, damage, segmentSpans);
     this.#retention = new Retention(database, this.#segments, damage, segmentSpans);
+    this.#purge = new Purge(database, this.#segments, this.#retention);
     this.#clock = new RetentionClock(settings.steadyUs);
     this.#insert = insertRecord(database);
     this.#pages = database.prepare(
@@ -122,6 +156,7 @@ class SqliteSpanLog implements SpanLog {
     this.#retentionUs = (settings.retentionDays ?? LOG_DEFAULTS.retentionDays) * DAY_US;
     this.#maxBytes = settings.maxBytes ?? LOG_DEFAULTS.maxBytes;
     this.#roomBytes = settings.reserveBytes ?? LOG_DEFAULTS.reserveBytes;
+    this.#busyTimeoutMs = settings.busyTimeoutMs ?? LOG_DEFAULTS.busyTimeoutMs;
     const last = database.prepare('SELECT max(offset) FROM record').pluck().get() as number | null;
     const kept = database.prepare("SELECT value FROM meta WHERE name = 'next_offset'").pluck().get() as
       | number
@@ -160,12 +195,21 @@ class SqliteSpanLog implements SpanLog {
     if (this.#failure !== undefined) throw new UnavailableError('store-failed', this.#failure);
     if (this.#maintenanceFailed) return false;
     try {
-      return this.#guarded(() => this.#step(horizonOffset, nowUs, this.#clock.advance(nowUs)));
+      return this.#guarded(() => this.#stepAround(horizonOffset, nowUs));
     } catch (error) {
-      if (error instanceof UnavailableError && error.code === 'disk-full') return true;
+      // retention is next, and the reserve has made room for it
+      if (error instanceof UnavailableError && error.code === 'disk-full') return this.#segments.oldest() !== undefined;
+      throw error;
+    }
+  }
+
+  /** Appends go to the end of the file and may well still work when an old page is damaged; merging would only meet it again. */
+  #stepAround(horizonOffset: number, nowUs: number): boolean {
+    try {
+      return this.#step(horizonOffset, nowUs, this.#clock.advance(nowUs));
+    } catch (error) {
       const reason = damageIn(error);
       if (reason === undefined) throw error;
-      // appends go to the end of the file and may well still work; merging would meet the same page again
       this.#maintenanceFailed = true;
       this.#report({ what: 'database', id: 0, reason });
       return false;
@@ -173,6 +217,7 @@ class SqliteSpanLog implements SpanLog {
   }
 
   #step(horizonOffset: number, nowUs: number, retentionUs: number): boolean {
+    if (this.#purge.isPending) return this.#stepPurge(nowUs);
     const oldest = this.#segments.oldest();
     if (oldest !== undefined && this.#isTooMuch(oldest.lastReceivedUs, retentionUs)) {
       this.#remove(oldest, nowUs);
@@ -194,6 +239,18 @@ class SqliteSpanLog implements SpanLog {
       this.#eraseDue = !this.#erase();
     }
     return false;
+  }
+
+  /** A purge is over when nothing of it is left in the write-ahead file; a reader in the way is waited for. */
+  #stepPurge(nowUs: number): boolean {
+    if (!this.#purge.hasPassed) {
+      this.#purge.step(nowUs);
+      return true;
+    }
+    if (!this.#erase()) return false;
+    this.#eraseDue = false;
+    this.#purge.finish();
+    return true;
   }
 
   #isTooMuch(receivedUs: number, nowUs: number): boolean {
@@ -223,8 +280,14 @@ class SqliteSpanLog implements SpanLog {
 
   /** Empties the write-ahead file, which still holds what was removed; false while a reader is in its way. */
   #erase(): boolean {
-    const [result] = this.#database.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[];
-    return result?.busy === 0;
+    // appends must not wait for that reader
+    this.#database.pragma('busy_timeout = 0');
+    try {
+      const [result] = this.#database.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[];
+      return result?.busy === 0;
+    } finally {
+      this.#database.pragma(`busy_timeout = ${this.#busyTimeoutMs}`);
+    }
   }
 
   #space(): { usedBytes: number; reusableBytes: number } {
@@ -238,7 +301,7 @@ class SqliteSpanLog implements SpanLog {
       return write();
     } catch (error) {
       const { code, message } = error as { code?: unknown; message: string };
-      if (typeof code !== 'string' || damageIn(error) !== undefined) throw error;
+      if (typeof code !== 'string' || !code.startsWith('SQLITE_')) throw error;
       if (code === 'SQLITE_FULL') {
         this.#isFull = true;
         this.#guard.releaseReserve();
@@ -246,7 +309,6 @@ class SqliteSpanLog implements SpanLog {
       }
       if (code.startsWith('SQLITE_BUSY'))
         throw new UnavailableError('store-failed', `the span log is locked: ${message}`);
-      if (!code.startsWith('SQLITE_')) throw error;
       // after a failed fsync nothing is known of earlier pages either: only opening the file anew can tell
       this.#failure = `the span log cannot be written: ${code}: ${message}`;
       throw new UnavailableError('store-failed', this.#failure);
@@ -272,6 +334,11 @@ class SqliteSpanLog implements SpanLog {
     });
   }
 
+  purge(traceIds: readonly string[]): void {
+    this.#merger.abandon();
+    this.#guarded(() => this.#purge.request(traceIds));
+  }
+
   stats(): SpanLogStats {
     return {
       pendingRecords: this.#merger.pendingRecords,
@@ -279,6 +346,7 @@ class SqliteSpanLog implements SpanLog {
       ...this.#space(),
       isFull: this.#isFull,
       eraseDue: this.#eraseDue,
+      isPurging: this.#purge.isPending,
     };
   }
 
