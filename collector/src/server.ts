@@ -47,7 +47,13 @@ export async function startServer(config: Config, logger: Logger): Promise<Serve
     const queries = await startQueries(threadConfig, logger);
     started.push(() => queries.stop());
     const api: Api = await createApi(
-      { address: config.httpAddress, port: config.httpPort, token, allowedHosts: config.allowedHosts },
+      {
+        address: config.httpAddress,
+        port: config.httpPort,
+        token,
+        allowedHosts: config.allowedHosts,
+        onError: (error) => logger.error(error instanceof Error ? (error.stack ?? error.message) : String(error)),
+      },
       {
         findings: queries.findings,
         finding: queries.finding,

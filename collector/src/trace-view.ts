@@ -61,7 +61,8 @@ function worst(paths: readonly CallPath[]): TraceView['completeness'] {
 }
 
 function toSpan(batch: SpanBatch, row: number): TraceView['spans'][number] {
-  const attributes: Record<string, Value> = {};
+  // keys come from the wire: without a prototype none of them means anything
+  const attributes: Record<string, Value> = Object.create(null);
   for (let i = batch.attrFrom[row]!; i < batch.attrFrom[row + 1]!; i++) {
     attributes[keyName(batch, batch.attrKey[i]!)] = toValue(batch, batch.attrTag[i]!, batch.attrValue[i]!);
   }

@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
+import { ListenError } from '../base/listen-error.ts';
 import { RulesError } from '../catalog.ts';
 import { nearest } from '../config.ts';
-import { ListenError } from '../receive/listen.ts';
 import { DEMO_ESTATE, demo, demoDataDir } from './demo.ts';
 import { CommandError, ExitCode } from './exit-code.ts';
 import { listFindings, showFinding } from './findings.ts';

@@ -5,9 +5,9 @@ import { status } from '@grpc/grpc-js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Counters } from '../base/counters.ts';
+import { ListenError } from '../base/listen-error.ts';
 import { FULL_SUCCESS } from './export-request.ts';
 import { type HalfOpen, HalfOpenLedger } from './half-open-ledger.ts';
-import { ListenError } from './listen.ts';
 import { createMemoryGuard, type MemoryGuard } from './memory-guard.ts';
 import { call, eventually, openClient, retryDelayMs, startReceiver, type TestReceiver } from './test-receiver.ts';
 

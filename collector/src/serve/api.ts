@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net';
 import { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { UnavailableError } from '../base/errors.ts';
+import { ListenError } from '../base/listen-error.ts';
 import type { Secret } from '../base/secret.ts';
 import type { ApiBackend } from './backend.ts';
 import { checkJsonType, createGuard, type Guard, SECURITY_HEADERS } from './guard.ts';
-import { toListenError } from './listen-error.ts';
 import { createDocument } from './openapi.ts';
 import { ApiProblem, PROBLEM_TYPE, type ProblemCode, toProblem } from './problem.ts';
 import { type Route, type RouteReply, toRoutes } from './routes.ts';
@@ -203,4 +203,14 @@ async function stop(app: FastifyInstance): Promise<void> {
   } finally {
     clearTimeout(force);
   }
+}
+
+/** What keeps the API from its port as a `ListenError`; anything else as it is. */
+function toListenError(
+  error: unknown,
+  { address, port }: { readonly address: string; readonly port: number },
+): unknown {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  if (code === undefined || (syscall !== 'listen' && syscall !== 'getaddrinfo')) return error;
+  return new ListenError(code, address, port, 'console, REST and metrics', { cause: error });
 }

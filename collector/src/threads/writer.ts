@@ -33,7 +33,7 @@ const { config, pipelinePort, durable } = workerData as WriterData;
 const main = parentPort!;
 const durableOffset = new BigInt64Array(durable);
 const counters = new Counters();
-const store = openStore(config.dataDir, { assembleIdleMs: config.limits.assembleIdleMs });
+const store = openStore(config.dataDir, { assembleIdleMs: config.limits.assembleIdleMs, counters });
 const log = openSpanLog(config.dataDir, {
   retentionDays: config.retentionDays,
   maxBytes: config.retentionBytesMax,
@@ -162,8 +162,8 @@ function maintain(): void {
     counters.add('stage_seconds_total', (endMs - startMs) / 1000, 'merge');
     maintainAtMs = endMs + (more ? MAINTAIN_BUSY_MS : MAINTAIN_IDLE_MS);
     if (endMs >= retainAtMs) {
-      store.retain(Date.now() * 1000);
-      retainAtMs = endMs + RETAIN_MS;
+      const { more } = store.retain(Date.now() * 1000, { traceMarkDays: config.retentionDays });
+      retainAtMs = endMs + (more ? MAINTAIN_BUSY_MS : RETAIN_MS);
     }
   } catch (error) {
     fail(error);
