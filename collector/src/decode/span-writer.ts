@@ -29,6 +29,7 @@ const FUTURE_US = 600 * 1e6;
 const SERVICE_CHARS_MAX = 256;
 /** Verdicts kept per name for front ends that hold texts. */
 const TEXT_VERDICTS_MAX = 256;
+const RESOURCES_MAX = 1024;
 const REDACTED = new Verdict(undefined);
 
 /**
@@ -44,7 +45,9 @@ export class SpanWriter {
   readonly scopeText: Route;
   readonly #judge: Judge;
   readonly #settings: SpanWriterSettings;
+  /** Positions in the batch of the resources that it has so far. */
   readonly #shared = new Map<Resource, number>();
+  readonly #resources = new Map<string, Resource>();
   readonly #builder = new BatchBuilder();
   #epoch = 0;
   #receivedUs = 0;
@@ -189,14 +192,24 @@ export class SpanWriter {
       return found === undefined || typeof found === 'object' ? '' : String(found).slice(0, SERVICE_CHARS_MAX);
     };
     const dropped = value.get('apisec.dropped_spans');
-    return {
+    return this.#interned({
       service: text('service.name') || 'unknown_service',
       version: text('service.version'),
       clock: text('host.id') || text('host.name') || text('k8s.pod.uid') || text('service.instance.id'),
       signals: signalBits(value.get('apisec.signals')),
       droppedSpans: typeof dropped === 'number' && dropped > 0 ? Math.floor(dropped) : 0,
       attributes,
-    };
+    });
+  }
+
+  /** Senders repeat their resource in every export: one object stands for all that are equal. */
+  #interned(resource: Resource): Resource {
+    const key = JSON.stringify([resource.service, resource.attributes]);
+    const known = this.#resources.get(key);
+    if (known !== undefined) return known;
+    if (this.#resources.size >= RESOURCES_MAX) this.#resources.clear();
+    this.#resources.set(key, resource);
+    return resource;
   }
 
   /** Position of a resource in the batch; the same object always has the same. */
