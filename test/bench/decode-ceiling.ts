@@ -1,8 +1,8 @@
-import { Counters } from 'spanwarden/dist/base/counters.js';
-import { DEFAULT_LIMITS } from 'spanwarden/dist/base/limits.js';
-import { createPseudonym } from 'spanwarden/dist/base/pseudonym.js';
-import { Secret } from 'spanwarden/dist/base/secret.js';
-import { createDecoder } from 'spanwarden/dist/decode/decoder.js';
+import { Counters } from 'spanwarden/internal/base/counters';
+import { DEFAULT_LIMITS } from 'spanwarden/internal/base/limits';
+import { createPseudonym } from 'spanwarden/internal/base/pseudonym';
+import { Secret } from 'spanwarden/internal/base/secret';
+import { createDecoder } from 'spanwarden/internal/decode/decoder';
 import type { Traffic } from '../support/traffic.ts';
 
 /** CPU microseconds a span that the collector's decoder takes for the bench's own traffic with nothing behind it: no design that reads every attribute is faster. */
