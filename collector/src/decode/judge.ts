@@ -240,9 +240,8 @@ export class Judge {
     const sides: Side[] = [{ slot, rank: 0, verdict: new Verdict(address.scope === 'public') }];
     const { keepClientAddress, pseudonym } = this.#settings;
     // Loopback and link-local name no one, and rules look for them.
-    if (keepClientAddress === 'full' || address.scope === 'loopback' || address.scope === 'link-local') {
-      return new Verdict(address.text, [], sides);
-    }
+    if (address.scope === 'loopback' || address.scope === 'link-local') return new Verdict(address.text, [], sides);
+    if (keepClientAddress === 'full') return new Verdict(address.text, ['client_address'], sides);
     if (keepClientAddress === 'prefix') return new Verdict(toPrefix(address), ['client_address'], sides);
     return new Verdict(pseudonym?.('ip', address.text), ['client_address'], sides);
   }
