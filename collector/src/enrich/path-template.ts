@@ -15,6 +15,10 @@ const ULID_CHARS = 26;
 const UUID_CHARS = 36;
 const RANDOM_CHARS_MIN = 10;
 const PHONE_DIGITS_MIN = 7;
+/** A name does not hold that many digits: a number or a time was put behind it. */
+const LONG_NUMBER_DIGITS = 8;
+/** Base64 of 15 bytes and more. */
+const BASE64_CHARS_MIN = 20;
 
 export type IdKind = 'int' | 'uuid' | 'random' | 'email' | 'phone' | 'other';
 
@@ -47,10 +51,11 @@ export function idKind(segment: string): IdKind | undefined {
   if (segment.includes('@')) return 'email';
   count(segment);
   const { digits, hexLetters, lower, upper, dashes, dots, others } = tally;
-  if (digits === 0) return length === UUID_CHARS && dashes === 4 && hexLetters === 32 ? 'uuid' : undefined;
-  if (lower + upper === 0) return numeric(segment);
+  if (lower + upper === 0) return digits === 0 ? undefined : numeric(segment);
   if (length === UUID_CHARS && dashes === 4 && digits + hexLetters === 32) return 'uuid';
   if (others > 0) return undefined;
+  if (dots === 0 && length >= BASE64_CHARS_MIN && lower > 2 && upper * 10 >= length * 3) return 'random';
+  if (digits === 0) return undefined;
   if (dashes + dots > 0) return hasIdPart(segment) ? 'random' : undefined;
   return isRandomWord(length) ? 'random' : undefined;
 }
@@ -85,6 +90,7 @@ function isRandomWord(length: number): boolean {
   const { digits, hexLetters, lower, upper } = tally;
   if (hexLetters === lower + upper && length >= HEX_CHARS_MIN) return true;
   if (length === ULID_CHARS && lower === 0) return true;
+  if (digits >= LONG_NUMBER_DIGITS) return true;
   if (length < RANDOM_CHARS_MIN) return false;
   return digits * 4 >= length || (lower > 0 && upper > 1 && digits > 1);
 }
