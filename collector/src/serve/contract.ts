@@ -220,7 +220,7 @@ const completeness = z.strictObject({
 
 export const traceView = z.strictObject({
   traceId,
-  revision: z.int().describe('1 at the first close; grows when late spans amend the trace; 0 while it is open'),
+  revision: z.int().describe('1 from the first close on; grows each time late spans amend the trace'),
   completeness,
   spans: list(
     z.strictObject({
