@@ -309,8 +309,8 @@ describe('completeness', () => {
 
   it('ends with drops that a service reports: the greatest total of each sender', () => {
     const [completeness] = completenessOf([
-      { id: 1, clock: 'h1', droppedSpans: 3 },
-      { id: 2, parent: 1, clock: 'h1', droppedSpans: 5 },
+      { id: 1, clock: 'h1', droppedSpans: 5 },
+      { id: 2, parent: 1, clock: 'h1', droppedSpans: 3 },
       { id: 3, parent: 1, clock: 'h2', droppedSpans: 2 },
       { id: 4, parent: 1, service: 'b', attributes: { ...COVERED, 'apisec.dropped_spans': 10 } },
     ]);

@@ -76,6 +76,31 @@ describe('a hop', () => {
   });
 });
 
+describe('a long call path', () => {
+  it('of 50,000 hops is enriched, whatever each of them says', () => {
+    const specs = Array.from(
+      { length: 50_000 },
+      (_, i): SpanSpec => ({
+        id: i + 1,
+        parent: i,
+        service: `s${i % 3}`,
+        kind: i % 2 === 0 ? 'server' : 'client',
+        attributes: {
+          'apisec.event': 'token_exchange',
+          'graphql.operation.type': 'query',
+          'user.hash': `u${i}`,
+          'server.address': 'x.io',
+        },
+      }),
+    );
+    const trace = closedTrace(specs);
+    const [tree] = buildPaths(trace, { traceSpansMax: 50_000, coveredHosts: new Set() });
+    const path = createEnricher({ estate: { ownHosts: [], exposures: [] }, pseudonym })(tree!, trace);
+    expect(path.hops.at(-1)!.field(Field.principalId)).toBe('u49999');
+    expect(path.hops.at(-2)!.field(Field.identity)).toBe('exchanged');
+  });
+});
+
 describe('operation and API style', () => {
   const served = (attributes: SpanSpec['attributes'], name = 'span') => {
     const hop = hopOf([{ id: 1, service: 'shop', name, attributes: attributes! }], 1);
@@ -174,6 +199,18 @@ describe('entry, caller and exposure', () => {
     expect(hopOf(chain, 6).isNested).toBe(false);
     const remote = chain.map((span) => (span.id === 4 ? { ...span, flags: 0x301 } : span));
     expect(hopOf(remote, 4).isNested).toBe(false);
+  });
+
+  it('give a nested span the exposure and the caller of the one around it', () => {
+    const nested: SpanSpec[] = [
+      { id: 1, service: 'edge', attributes: { 'apisec.edge': true } },
+      { id: 2, parent: 1, service: 'edge' },
+      { id: 3, parent: 2, service: 'edge', kind: 'client' },
+      { id: 4, parent: 3, service: 'orders' },
+      { id: 5, parent: 4, service: 'orders' },
+    ];
+    expect(values(nested, 'exposure', [1, 2, 4, 5])).toEqual(['external', 'external', 'internal', 'internal']);
+    expect(values(nested, 'callerService', [1, 2, 4, 5])).toEqual([undefined, undefined, 'edge', 'edge']);
   });
 
   it('find an entry on each branch below a client or a job', () => {
