@@ -2,6 +2,10 @@
  * Who is at the other end: the socket and the forwarding headers in, an address that the client could not choose out.
  */
 import ipaddr from 'ipaddr.js';
+import { memo } from './memo.ts';
+
+const ADDRESSES_MAX = 4096;
+const ADDRESS_CHARS_MAX = 64;
 
 export type AddressRange = readonly [ipaddr.IPv4 | ipaddr.IPv6, number];
 
@@ -92,25 +96,33 @@ function forwardedForOf(header: string | undefined): string[] {
 }
 
 /** Strips quotes, brackets, port, zone and the IPv4-in-IPv6 wrapping. */
-function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
-  let bare = text.trim().replace(/^"|"$/g, '');
-  if (bare.length === 0 || bare.length > 64) return undefined;
-  const bracketed = /^\[([^\]]+)\](?::\d+)?$/.exec(bare);
-  if (bracketed) bare = bracketed[1] as string;
-  else if (/^\d+\.\d+\.\d+\.\d+:\d+$/.test(bare)) bare = bare.slice(0, bare.lastIndexOf(':'));
-  bare = bare.replace(/%.*$/, '');
-  if (!ipaddr.IPv4.isValidFourPartDecimal(bare) && !ipaddr.IPv6.isValid(bare)) return undefined;
-  return ipaddr.process(bare);
-}
+const parseAddress = memo(
+  (text): ipaddr.IPv4 | ipaddr.IPv6 | undefined => {
+    let bare = text.trim().replace(/^"|"$/g, '');
+    if (bare.length === 0 || bare.length > 64) return undefined;
+    const bracketed = /^\[([^\]]+)\](?::\d+)?$/.exec(bare);
+    if (bracketed) bare = bracketed[1] as string;
+    else if (/^\d+\.\d+\.\d+\.\d+:\d+$/.test(bare)) bare = bare.slice(0, bare.lastIndexOf(':'));
+    bare = bare.replace(/%.*$/, '');
+    if (!ipaddr.IPv4.isValidFourPartDecimal(bare) && !ipaddr.IPv6.isValid(bare)) return undefined;
+    return ipaddr.process(bare);
+  },
+  ADDRESSES_MAX,
+  ADDRESS_CHARS_MAX,
+);
 
 export function isPublicAddress(text: string): boolean {
   return parseAddress(text)?.range() === 'unicast';
 }
 
 /** The network an address belongs to: /24 for IPv4, /48 for IPv6. */
-export function toPrefix(text: string): string | undefined {
-  const address = parseAddress(text);
-  if (address === undefined) return undefined;
-  if (address.kind() === 'ipv4') return `${ipaddr.IPv4.networkAddressFromCIDR(`${address}/24`)}/24`;
-  return `${ipaddr.IPv6.networkAddressFromCIDR(`${address}/48`)}/48`;
-}
+export const toPrefix = memo(
+  (text): string | undefined => {
+    const address = parseAddress(text);
+    if (address === undefined) return undefined;
+    if (address.kind() === 'ipv4') return `${ipaddr.IPv4.networkAddressFromCIDR(`${address}/24`)}/24`;
+    return `${ipaddr.IPv6.networkAddressFromCIDR(`${address}/48`)}/48`;
+  },
+  ADDRESSES_MAX,
+  ADDRESS_CHARS_MAX,
+);

@@ -5,6 +5,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import type { CarrierSettings } from './config.ts';
+import { memo } from './memo.ts';
 import type { AuthScheme } from './record.ts';
 
 /** The claims we read, as the token states them. */
@@ -131,14 +132,19 @@ function parseCookies(header: string | undefined): ReadonlyMap<string, string> {
 }
 
 const TOKEN_CHARS_MAX = 8192;
+const TOKENS_MAX = 500;
 
 /** The header and claims of a compact JWT, decoded without checking anything; undefined for any other text. */
-export function parseToken(token: string): TokenClaims | undefined {
-  if (token.length > TOKEN_CHARS_MAX || !token.startsWith('eyJ')) return undefined;
-  const [header, payload] = token.split('.', 2).map(parseSegment);
-  if (header === undefined || payload === undefined) return undefined;
-  return toClaims(payload, header);
-}
+export const parseToken = memo(
+  (token): TokenClaims | undefined => {
+    if (token.length > TOKEN_CHARS_MAX || !token.startsWith('eyJ')) return undefined;
+    const [header, payload] = token.split('.', 2).map(parseSegment);
+    if (header === undefined || payload === undefined) return undefined;
+    return toClaims(payload, header);
+  },
+  TOKENS_MAX,
+  TOKEN_CHARS_MAX,
+);
 
 function parseSegment(segment: string): Record<string, unknown> | undefined {
   try {
