@@ -96,7 +96,7 @@ const SPACE = /\s/;
 const WORD = /[A-Za-z0-9_$\u0080-\uffff]/;
 const IDENTIFIER = /^[A-Za-z_][\w$. -]{0,127}$/;
 /** After these a double-quoted word is a value (MySQL), not a name (standard SQL). */
-const VALUE_BEFORE = /(?:[=<>(,+|-]|\b(?:like|in|values|between|and|or|set|then|else|when|limit|is|not))$/i;
+const VALUE_BEFORE = /(?:[=<>(,+|-]|\b(?:like|in|values|between|and|or|then|else|when|limit|is|not))$/i;
 
 const DOCUMENT_WORD = /^(?:true|false|null|db|ObjectId|ISODate|NumberLong)$/;
 const TAIL_CHARS = 24;
@@ -252,7 +252,7 @@ function maskLiterals(text: string, document = false): { text: string; literals:
 export function scrubGraphql(text: string): { text: string; literals: number } {
   let literals = 0;
   const masked = text
-    .replace(/"""[\s\S]*?(?:"""|$)|"(?:[^"\\\n]|\\.)*(?:"|$)/gm, () => {
+    .replace(/"""[\s\S]*?(?:"""|$)|"(?:[^"\\\n]|\\.)*(?:"|(?=\n)|$)/g, () => {
       literals++;
       return '?';
     })

@@ -156,9 +156,8 @@ export function maybeSecretStart(a: number, b: number, c: number): boolean {
 
 /** Characters of issued tokens; `/`, `+` and `=` only inside, see tokens(). */
 const TOKEN = /[A-Za-z0-9_~.-]{16,}/g;
-const JWT = /eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){0,3}/g;
-/** The same, once more base64-encoded. */
-const JWT_ENCODED = /ZXlK[A-Za-z0-9+/]{40,}={0,2}/g;
+/** A JWT once more base64-encoded. */
+const JWT_ENCODED = /(?<![A-Za-z0-9+/])ZXlK[A-Za-z0-9+/]{40,}={0,2}/g;
 const WEBHOOK =
   /hooks\.slack\.com\/(?:services|workflows|triggers)\/[A-Za-z0-9+/]{20,}|webhook\.office\.com\/webhookb2\/[^\s"']{30,}/g;
 const PEM_START = '-----BEGIN';
@@ -187,16 +186,28 @@ function isIssuedToken(token: string): boolean {
 /** Azure client secrets carry their mark inside: three characters, a digit, `Q~`. */
 const AZURE_SECRET = /^[A-Za-z0-9_~.]{3}\dQ~[A-Za-z0-9_~.-]{31,34}$/;
 
+/** Where in a token a JWT begins (RFC 7519: `eyJ`, header, dot, claims); -1 when nowhere. */
+function jwtFrom(token: string): number {
+  const at = token.indexOf('eyJ');
+  if (at < 0) return -1;
+  const dot = token.indexOf('.', at + JWT_HEADER_CHARS_MIN);
+  return dot > 0 && token.length - dot > JWT_CLAIMS_CHARS_MIN ? at : -1;
+}
+
 /** Where in a token an issued one begins: at its start or after a sign ("backup-ghp_…"); -1 when nowhere. */
 function issuedFrom(token: string): number {
   if (AZURE_SECRET.test(token) || token.includes('.atlasv1.')) return 0;
   for (let at = 0; at < token.length - TOKEN_REST_MIN; at++) {
-    const sign = at > 0 && SIGNS.includes(token[at - 1]!);
-    if ((at === 0 || sign) && isIssuedToken(token.slice(at))) return at;
+    if (at > 0 && !SIGNS.includes(token[at - 1]!)) continue;
+    if (isIssuedToken(token.slice(at, at + TOKEN_CHARS_SEEN))) return at;
   }
-  return -1;
+  return jwtFrom(token);
 }
 
+const JWT_HEADER_CHARS_MIN = 11;
+const JWT_CLAIMS_CHARS_MIN = 4;
+/** Of a token at one place; longer ones are no more certain and would cost their length squared. */
+const TOKEN_CHARS_SEEN = 256;
 const SIGNS = '-._~';
 const TOKEN_REST_MIN = 12;
 
@@ -211,7 +222,7 @@ export function findIssuedSecrets(text: string, hits: Hit[]): void {
     while (to < text.length && /[A-Za-z0-9_~./+=%-]/.test(text[to]!)) to++;
     hits.push({ from: match.index + at, to, category: 'secret' });
   }
-  for (const pattern of [JWT, JWT_ENCODED, WEBHOOK]) {
+  for (const pattern of [JWT_ENCODED, WEBHOOK]) {
     for (const match of text.matchAll(pattern)) {
       hits.push({ from: match.index, to: match.index + match[0].length, category: 'secret' });
     }
@@ -241,14 +252,21 @@ export function findAnnounced(text: string, hits: Hit[]): void {
     const to = match.index + match[0].length;
     hits.push({ from: to - value.length, to, category: 'secret' });
   }
+  // "password=password=…": what is already masked is not looked at again, or the time would grow with the square.
+  let covered = 0;
   for (const match of text.matchAll(ASSIGNMENT)) {
+    if (match.index < covered) continue;
     const category = categoryOfName(match[1]!);
     if (category === undefined) continue;
     const from = match.index + match[0].length;
     const to = endOfValue(text, from, match[2]!);
-    if (to > from && !isPlaceholder(text.slice(from, to))) hits.push({ from, to, category });
+    covered = to;
+    if (to > from && !isPlaceholder(text.slice(from, Math.min(to, from + PLACEHOLDER_CHARS_MAX))))
+      hits.push({ from, to, category });
   }
 }
+
+const PLACEHOLDER_CHARS_MAX = 64;
 
 /** What stands where a value would: nothing to hide. */
 function isPlaceholder(value: string): boolean {
