@@ -2,6 +2,7 @@ import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync } from
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { MiB } from '../base/limits.ts';
+import { DamagedError } from './byte-reader.ts';
 import { damageIn } from './damage.ts';
 import { LogOpenError } from './open-error.ts';
 
@@ -133,12 +134,26 @@ function verify(database: Database.Database, path: string): void {
 
 function migrate(database: Database.Database, path: string): void {
   const version = database.pragma('user_version', { simple: true }) as number;
-  if (version === SCHEMA_VERSION) return;
+  if (version === SCHEMA_VERSION) {
+    checkSchema(database);
+    return;
+  }
   if (version !== 0) throw newerFormat(path, version);
   database.transaction(() => {
     database.exec(SCHEMA);
     database.pragma(`user_version = ${SCHEMA_VERSION}`);
   })();
+}
+
+const TABLES = 'SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name';
+
+/** A flipped bit in the schema would let SQLite read rows as something else. Throws DamagedError. */
+function checkSchema(database: Database.Database): void {
+  const wanted = new Database(':memory:');
+  wanted.exec(SCHEMA);
+  const differs = JSON.stringify(wanted.prepare(TABLES).all()) !== JSON.stringify(database.prepare(TABLES).all());
+  wanted.close();
+  if (differs) throw new DamagedError('the schema is not the one that was created');
 }
 
 function newerFormat(path: string, version: number): LogOpenError {

@@ -1,6 +1,6 @@
 import type Database from 'better-sqlite3';
 import { copyRows, type SpanBatch } from '../base/batch.ts';
-import { createDamageReport } from './damage.ts';
+import { createDamageReport, type ReportDamage } from './damage.ts';
 import { openForReading } from './database.ts';
 import { traceIn } from './read-segment.ts';
 import { type RecordRow, toWords } from './records.ts';
@@ -36,11 +36,11 @@ export function openSpanLogReader(directory: string, settings: SpanLogReaderSett
     readTrace(traceId, beforeOffset = Number.MAX_SAFE_INTEGER) {
       const trace = toTraceWords(traceId);
       if (trace === undefined) return undefined;
-      const spans = inOneSnapshot(database, () => findSpans(stored, index, trace, beforeOffset));
-      return spans.length === 0 ? undefined : copyRows(spans);
+      const spans = inOneSnapshot(database, report, () => findSpans(stored, index, trace, beforeOffset));
+      return spans === undefined || spans.length === 0 ? undefined : copyRows(spans);
     },
-    replay: (fromOffset) => replayFrom(database, stored, fromOffset),
-    recentTraceKeys: (sinceReceivedUs) => recentTraceKeys(database, stored, sinceReceivedUs),
+    replay: (fromOffset) => replayFrom(database, stored, report, fromOffset),
+    recentTraceKeys: (sinceReceivedUs) => recentTraceKeys(database, stored, report, sinceReceivedUs),
     close: () => void database.close(),
   };
 }
@@ -80,9 +80,12 @@ function addSpansOf(spans: SpanRow[], batch: SpanBatch, trace: Uint32Array): voi
 /** Records in bounded steps, so that no read transaction lasts. */
 const RECORDS_AT_ONCE = 256;
 
+type RecentRow = Pick<RecordRow, 'offset' | 'received_us' | 'trace_keys'>;
+
 function* recentTraceKeys(
   database: Database.Database,
   stored: StoredRows,
+  report: ReportDamage,
   sinceReceivedUs: number,
 ): Generator<Uint32Array, void> {
   const segments = database.prepare('SELECT id FROM segment WHERE last_received_us >= ?').pluck();
@@ -91,14 +94,16 @@ function* recentTraceKeys(
   );
   // records first: what is merged meanwhile comes twice rather than not at all
   for (let last = -1; ; ) {
-    const rows = records.all(last) as Pick<RecordRow, 'offset' | 'received_us' | 'trace_keys'>[];
+    const rows = inOneSnapshot(database, report, () => records.all(last)) as RecentRow[] | undefined;
+    if (rows === undefined) break;
     for (const row of rows) {
       last = row.offset;
       if (row.received_us >= sinceReceivedUs) yield toWords(row.trace_keys);
     }
     if (rows.length < RECORDS_AT_ONCE) break;
   }
-  for (const id of segments.all(sinceReceivedUs) as number[]) {
+  const ids = inOneSnapshot(database, report, () => segments.all(sinceReceivedUs)) as number[] | undefined;
+  for (const id of ids ?? []) {
     const directory = stored.directoryOf(id);
     if (directory !== undefined) yield toTraceKeys(directory.traces, directory.traces.length / 4);
   }

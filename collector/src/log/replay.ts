@@ -1,4 +1,5 @@
 import type Database from 'better-sqlite3';
+import type { ReportDamage } from './damage.ts';
 import { inOneSnapshot, type ReplayedRecord, type StoredRows } from './stored-rows.ts';
 
 interface Place {
@@ -14,6 +15,7 @@ interface Place {
 export function* replayFrom(
   database: Database.Database,
   stored: StoredRows,
+  report: ReportDamage,
   fromOffset: number,
 ): Generator<ReplayedRecord, void> {
   const newSegments = database.prepare(
@@ -24,7 +26,7 @@ export function* replayFrom(
   let places: Place[] = [];
   let lastId = 0;
   for (let next = fromOffset; ; ) {
-    const records = inOneSnapshot(database, () => {
+    const records = inOneSnapshot(database, report, () => {
       const added = newSegments.all(lastId, next) as Place[];
       if (added.length > 0) {
         lastId = added.at(-1)!.id;

@@ -39,30 +39,59 @@ export function salvage(path: string, into: Database.Database, report: ReportDam
       from.close();
     }
   } catch (error) {
-    if (damageIn(error) === undefined) throw error;
+    if (!isReadError(error)) throw error;
   }
   report({ what: 'database', id: 0, reason: `${reason}; it was moved to ${path}, ${rows} rows of it were saved` });
 }
 
 /** From both ends towards the damage, so that only what lies between is lost. */
 function copyTable(from: Database.Database, into: Database.Database, table: string, key: string): number {
-  let insert: Database.Statement | undefined;
   let rows = 0;
   for (const direction of ['ASC', 'DESC']) {
-    try {
-      for (const row of from.prepare(`SELECT * FROM ${table} ORDER BY ${key} ${direction}`).iterate()) {
-        const columns = Object.keys(row as object);
-        insert ??= into.prepare(
-          `INSERT OR IGNORE INTO ${table} (${columns.join(', ')}) VALUES (${columns.map((name) => `@${name}`).join(', ')})`,
-        );
-        const { changes } = insert.run(row);
-        if (changes === 0) break;
-        rows += changes;
-      }
-      return rows;
-    } catch (error) {
-      if (damageIn(error) === undefined) throw error;
-    }
+    const copied = copyInOrder(from, into, table, `ORDER BY ${key} ${direction}`);
+    rows += copied.rows;
+    if (copied.reachedEnd) break;
   }
   return rows;
+}
+
+/** Rows of one commit: enough to be quick, few enough for the write-ahead file. */
+const ROWS_AT_ONCE = 64;
+
+function copyInOrder(
+  from: Database.Database,
+  into: Database.Database,
+  table: string,
+  order: string,
+): { rows: number; reachedEnd: boolean } {
+  let rows = 0;
+  into.exec('BEGIN');
+  try {
+    for (const row of from.prepare(`SELECT * FROM ${table} ${order}`).iterate()) {
+      const names = Object.keys(row as object);
+      const values = names.map((name) => `@${name}`).join(', ');
+      const { changes } = into
+        .prepare(`INSERT OR IGNORE INTO ${table} (${names.join(', ')}) VALUES (${values})`)
+        .run(row);
+      // met what came from the other end
+      if (changes === 0) return { rows, reachedEnd: true };
+      if (++rows % ROWS_AT_ONCE === 0) {
+        into.exec('COMMIT');
+        into.pragma('wal_checkpoint(PASSIVE)');
+        into.exec('BEGIN');
+      }
+    }
+    return { rows, reachedEnd: true };
+  } catch (error) {
+    if (!isReadError(error)) throw error;
+    return { rows, reachedEnd: false };
+  } finally {
+    into.exec('COMMIT');
+  }
+}
+
+/** What reading a damaged file can raise; a damaged schema also makes statements wrong and values odd. */
+function isReadError(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return damageIn(error) !== undefined || code === 'SQLITE_ERROR' || String(code).startsWith('SQLITE_CONSTRAINT');
 }

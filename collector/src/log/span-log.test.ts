@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { UnavailableError } from '../base/errors.ts';
+import { openForReading, openForWriting } from './database.ts';
 import { openSpanLogReader } from './reader.ts';
 import { decodeBatch, toLogRecord } from './record.ts';
 import type { SpanLogSettings } from './settings.ts';
@@ -170,5 +172,36 @@ describe('opening the span log', () => {
 
   it('refuses to read where there is no log', () => {
     expect(() => openSpanLogReader(join(use.directory, 'elsewhere'))).toThrow(/there is no span log at .*elsewhere/);
+  });
+
+  it('has synchronous FULL when it is opened again, which better-sqlite3 alone does not do', () => {
+    use.close();
+    const plain = new Database(join(use.directory, 'spans.db'));
+    expect(plain.pragma('synchronous', { simple: true })).toBe(1);
+    plain.close();
+    for (const database of [openForWriting(use.directory, 0), openForWriting(use.directory, 0)]) {
+      expect(database.pragma('synchronous', { simple: true })).toBe(2);
+      expect(database.pragma('journal_mode', { simple: true })).toBe('wal');
+      expect(database.pragma('secure_delete', { simple: true })).toBe(1);
+      database.close();
+    }
+    use.open();
+  });
+
+  it('gives readers a handle that cannot write', () => {
+    const database = openForReading(use.directory, 0);
+    expect(() => database.exec('DELETE FROM record')).toThrow(/readonly/);
+    database.close();
+  });
+
+  it('says so when another program holds the file, and goes on when it lets go', () => {
+    use.reopen({ ...SMALL, busyTimeoutMs: 20 });
+    const backup = new Database(join(use.directory, 'spans.db'));
+    backup.exec('BEGIN IMMEDIATE');
+    expect(() => use.log.append(recordsOf(1))).toThrow('the span log is locked: database is locked');
+    expect(() => use.log.pin(['0'.repeat(32)])).toThrow(UnavailableError);
+    backup.close();
+    use.log.append(recordsOf(1));
+    expect([...use.reader.replay(0)]).toHaveLength(1);
   });
 });

@@ -89,12 +89,21 @@ export class StoredRows {
   }
 }
 
-/** Within one read transaction a span is in a record or in a segment, never in both and never in neither. */
-export function inOneSnapshot<T>(database: Database.Database, read: () => T): T {
-  database.exec('BEGIN');
+/**
+ * Within one read transaction a span is in a record or in a segment, never in both and never in neither. Damage that
+ * keeps SQLite from reading at all is reported, and the answer is undefined.
+ */
+export function inOneSnapshot<T>(database: Database.Database, report: ReportDamage, read: () => T): T | undefined {
   try {
+    database.exec('BEGIN');
     return read();
+  } catch (error) {
+    const reason = damageIn(error);
+    if (reason === undefined) throw error;
+    report({ what: 'database', id: 0, reason });
+    return undefined;
   } finally {
-    database.exec('COMMIT');
+    // after a damaged page SQLite refuses even to commit a read
+    if (database.inTransaction) database.exec('ROLLBACK');
   }
 }
