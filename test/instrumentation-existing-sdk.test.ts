@@ -1,6 +1,6 @@
 import { ATTR } from '@spanwarden/instrumentation/semconv';
+import { FIELD_NAMES } from '@spanwarden/rules';
 import { describe, expect, test } from 'vitest';
-import { FIELD_NAMES } from '../rules/src/model/field.ts';
 import { startApp } from './support/instrumented-app.ts';
 import { startOtlpRecorder } from './support/otlp-recorder.ts';
 

@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { request } from 'node:http';
+import { Metadata, status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type InstrumentedApp, startApp } from './support/instrumented-app.ts';
 import { type OtlpRecorder, type RecordedSpan, startOtlpRecorder } from './support/otlp-recorder.ts';
@@ -225,6 +226,16 @@ describe.each(['express-app.mjs', 'express-app.cjs'])('%s under --import', (name
     expect(inner.attributes).toMatchObject({ 'apisec.request.data.email': 1 });
   });
 
+  test('sees bodies that leave in pieces through node:http', async () => {
+    const { spans, body } = await served('/outgoing-http');
+    expect(JSON.parse(body)).toEqual({ status: 200 });
+    expect(spans.find((span) => span.kind === CLIENT)?.attributes).toMatchObject({
+      'apisec.egress.data.email': 2,
+      'http.request.body.size': 62,
+      'apisec.request.params': ['customer'],
+    });
+  });
+
   test('traces a store that nobody else instruments and leaves its results and errors alone', async () => {
     const { spans, body } = await served('/store');
     expect(JSON.parse(body)).toEqual({ count: 100 });
@@ -363,16 +374,55 @@ describe('the end of a process', () => {
     expect(app.process.exitCode).toBe(0);
   }, 20_000);
 
-  test('loses nothing when the collector refuses for a while', async () => {
-    const recorder = await startOtlpRecorder();
-    recorder.refuseNext({ details: 'busy' });
-    const app = await startApp('express-app.mjs', environment(recorder));
-    const { traceId } = await call(app, '/one');
-    await recorder.waitFor((arrived) => serverSpan(arrived, traceId) !== undefined, 15_000);
-    await app.stop();
-    recorder.close();
-  }, 30_000);
+  test.each([
+    ['UNAVAILABLE', { code: status.UNAVAILABLE }],
+    ['RESOURCE_EXHAUSTED with RetryInfo', { code: status.RESOURCE_EXHAUSTED, metadata: retryInfo() }],
+  ])(
+    'loses nothing when the collector answers %s for a while',
+    async (_name, refusal) => {
+      const recorder = await startOtlpRecorder();
+      recorder.refuseNext(refusal);
+      const app = await startApp('express-app.mjs', environment(recorder));
+      const { traceId } = await call(app, '/one');
+      await recorder.waitFor((arrived) => serverSpan(arrived, traceId) !== undefined, 15_000);
+      await app.stop();
+      recorder.close();
+    },
+    30_000,
+  );
+
+  test.each([
+    ['INVALID_ARGUMENT', { code: status.INVALID_ARGUMENT }],
+    ['RESOURCE_EXHAUSTED without RetryInfo', { code: status.RESOURCE_EXHAUSTED }],
+  ])(
+    'says how many spans %s cost, and does not send them again',
+    async (_name, refusal) => {
+      const recorder = await startOtlpRecorder();
+      recorder.refuseNext(refusal);
+      const app = await startApp('express-app.mjs', environment(recorder));
+      const lost = await call(app, '/one');
+      await recorder.refused();
+      const { traceId } = await call(app, '/one');
+      const spans = await recorder.waitFor((arrived) => serverSpan(arrived, traceId) !== undefined);
+      await app.stop();
+      expect(serverSpan(spans, traceId)?.attributes['apisec.dropped_spans']).toBe(1);
+      expect(serverSpan(recorder.spans(), lost.traceId)).toBeUndefined();
+      recorder.close();
+    },
+    30_000,
+  );
 });
+
+/** A `google.rpc.Status` whose RetryInfo asks for 10 ms. */
+function retryInfo(): Metadata {
+  const message = (field: number, bytes: Buffer) =>
+    Buffer.concat([Buffer.from([(field << 3) | 2, bytes.length]), bytes]);
+  const delay = Buffer.from([0x10, 0x80, 0xad, 0xe2, 0x04]);
+  const any = [message(1, Buffer.from('type.googleapis.com/google.rpc.RetryInfo')), message(2, message(1, delay))];
+  const metadata = new Metadata();
+  metadata.set('grpc-status-details-bin', Buffer.concat([Buffer.from([0x08, 8]), message(3, Buffer.concat(any))]));
+  return metadata;
+}
 
 /** The whole answer as it stands on the wire, but for the date. */
 function rawAnswer(

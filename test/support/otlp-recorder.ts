@@ -36,6 +36,8 @@ export interface OtlpRecorder {
   waitFor(enough: (spans: RecordedSpan[]) => boolean, timeoutMs?: number): Promise<RecordedSpan[]>;
   /** Answers the next request with this status instead of accepting it. */
   refuseNext(refusal: Partial<StatusObject>): void;
+  /** Resolves when every refusal has been given. */
+  refused(): Promise<void>;
   close(): void;
 }
 
@@ -55,6 +57,7 @@ export async function startOtlpRecorder(): Promise<OtlpRecorder> {
     const refusal = refusals.shift();
     if (refusal !== undefined) {
       answer({ code: status.UNAVAILABLE, ...refusal });
+      for (const watcher of watchers) watcher();
       return;
     }
     requests.push(call.request);
@@ -106,6 +109,17 @@ export async function startOtlpRecorder(): Promise<OtlpRecorder> {
         const done = () => {
           clearTimeout(timer);
           watchers.delete(check);
+        };
+        watchers.add(check);
+        check();
+      }),
+    refused: () =>
+      new Promise((resolve) => {
+        const check = () => {
+          if (refusals.length > 0) return;
+          watchers.delete(check);
+          // The sender has to read the answer before anybody relies on it.
+          setTimeout(resolve, 200);
         };
         watchers.add(check);
         check();
