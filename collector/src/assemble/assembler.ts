@@ -1,12 +1,12 @@
-import { copyRows, type SpanBatch, toHex } from '../base/batch.ts';
+import type { SpanBatch } from '../base/batch.ts';
 import type { Counters } from '../base/counters.ts';
 import type { Limits } from '../base/limits.ts';
-import type { ClosedBy, ClosedTrace, SpanRows } from '../base/trace.ts';
-import { createIdHash } from './hash.ts';
-import { NONE, OpenRows } from './open-rows.ts';
-import { OpenTraces } from './open-traces.ts';
+import type { ClosedBy, ClosedTrace } from '../base/trace.ts';
+import { ClosedMarks } from './closed-marks.ts';
+import { NONE } from './open-rows.ts';
+import { OpenTable } from './open-table.ts';
 import { RecentTraces } from './recent-traces.ts';
-import { columnBytes, RetainedBatches } from './retained-batches.ts';
+import { columnBytes } from './retained-batches.ts';
 import { parseSnapshot, SnapshotWriter } from './snapshot.ts';
 
 export type { ClosedBy, ClosedTrace, PathTree, SpanRows, TraceRevision } from '../base/trace.ts';
@@ -76,7 +76,6 @@ export interface Assembler {
 
 /** Memory that compaction does not bother about. */
 const COMPACTION_SLACK_BYTES = 4 * 1024 * 1024;
-const COMPACTED_ROWS_MAX = 2048;
 /** Memory may be this many times what open spans need before they are copied together; less when the cap is reached. */
 const WASTE_MAX = 3;
 const PRESSED_WASTE_MAX = 2;
@@ -84,15 +83,6 @@ const PRESSED_WASTE_MAX = 2;
 const PRESSED_FILL = 0.97;
 /** One trace may hold this share of `openBytesMax`; beyond it the trace goes on in segments that are judged apart. */
 const TRACE_BYTES_SHARE = 1 / 8;
-/** Closed traces whose last revision is remembered here, so that a mark still on its way to the store is seen. */
-const MARKS_MAX = 100_000;
-
-interface Mark {
-  readonly revision: number;
-  readonly closedBy: ClosedBy;
-  /** The trace is too large to be read back: late spans make a segment of their own. */
-  readonly sealed: boolean;
-}
 
 /** `onClose` is called synchronously from `accept`, `tick` and `flush`; rows are valid as long as they are referenced. */
 export function createAssembler(
@@ -100,10 +90,10 @@ export function createAssembler(
   history: TraceHistory,
   onClose: (trace: ClosedTrace) => void,
 ): Assembler {
-  return new OpenTable(settings, history, onClose);
+  return new TraceAssembler(settings, history, onClose);
 }
 
-class OpenTable implements Assembler {
+class TraceAssembler implements Assembler {
   readonly #counters: Counters;
   readonly #history: TraceHistory;
   readonly #onClose: (trace: ClosedTrace) => void;
@@ -111,12 +101,11 @@ class OpenTable implements Assembler {
   readonly #capUs: number;
   readonly #tracesMax: number;
   readonly #bytesMax: number;
-  readonly #hash = createIdHash();
-  readonly #batches = new RetainedBatches(this.#hash);
-  readonly #rows = new OpenRows(this.#hash, this.#batches);
-  readonly #traces = new OpenTraces();
+  readonly #table = new OpenTable();
+  readonly #batches = this.#table.batches;
+  readonly #traces = this.#table.traces;
   readonly #recent: RecentTraces;
-  readonly #marks = new Map<string, Mark>();
+  readonly #marks = new ClosedMarks();
   readonly #overfull = new Set<number>();
   #clockUs = Number.NEGATIVE_INFINITY;
 
@@ -129,7 +118,7 @@ class OpenTable implements Assembler {
     this.#capUs = limits.assembleCapMs * 1000;
     this.#tracesMax = limits.openTracesMax;
     this.#bytesMax = limits.openBytesMax;
-    this.#recent = new RecentTraces(this.#hash, limits.reopenMs * 1000);
+    this.#recent = new RecentTraces(this.#table.hash, limits.reopenMs * 1000);
   }
 
   get openTraces(): number {
@@ -137,7 +126,7 @@ class OpenTable implements Assembler {
   }
 
   get openSpans(): number {
-    return this.#rows.count;
+    return this.#table.rows.count;
   }
 
   get openBytes(): number {
@@ -184,14 +173,9 @@ class OpenTable implements Assembler {
   }
 
   flush(): void {
-    const traces = this.#traces;
-    const slots: number[] = [];
-    const eventUs = new Map<number, number>();
-    for (let slot = traces.idle.head; slot !== NONE; slot = traces.idle.next(slot)) {
-      slots.push(slot);
-      eventUs.set(slot, this.#eventUs(slot));
-    }
-    slots.sort((a, b) => eventUs.get(a)! - eventUs.get(b)! || traces.compareIds(a, b));
+    const slots = this.#table.slots();
+    const eventUs = new Map(slots.map((slot) => [slot, this.#table.eventUs(slot)]));
+    slots.sort((a, b) => eventUs.get(a)! - eventUs.get(b)! || this.#traces.compareIds(a, b));
     for (const slot of slots) this.#close(slot, 'flush');
   }
 
@@ -205,22 +189,8 @@ class OpenTable implements Assembler {
   }
 
   snapshot(): Uint8Array {
-    const traces = this.#traces;
     const writer = new SnapshotWriter(this.#clockUs);
-    for (let slot = traces.idle.head; slot !== NONE; slot = traces.idle.next(slot)) {
-      if (traces.isQuiet(slot)) continue;
-      writer.add({
-        w0: traces.id[4 * slot]!,
-        w1: traces.id[4 * slot + 1]!,
-        w2: traces.id[4 * slot + 2]!,
-        w3: traces.id[4 * slot + 3]!,
-        firstUs: traces.firstUs[slot]!,
-        lastUs: traces.lastUs[slot]!,
-        offset: traces.offset[slot]!,
-        revision: traces.revision[slot]!,
-        former: traces.former.get(slot),
-      });
-    }
+    this.#table.writeTo(writer);
     return writer.take();
   }
 
@@ -235,12 +205,11 @@ class OpenTable implements Assembler {
     const slots: number[] = [];
     for (const state of states) {
       const { w0, w1, w2, w3 } = state;
-      const hashed = this.#hash.trace(w0, w1, w2, w3);
-      const slot = traces.open(w0, w1, w2, w3, hashed, state.offset, state.firstUs);
+      const slot = this.#table.open(w0, w1, w2, w3, state.offset, state.firstUs);
       traces.lastUs[slot] = state.lastUs;
       traces.revision[slot] = state.revision;
       slots.push(slot);
-      const known = state.former && this.#history.readTrace(toHex(traces.id, 4 * slot, 4), state.offset);
+      const known = state.former && this.#history.readTrace(this.#table.traceId(slot), state.offset);
       if (known !== undefined) this.#takeFormer(slot, known, state.former!);
     }
     slots.sort((a, b) => traces.firstUs[a]! - traces.firstUs[b]!);
@@ -260,10 +229,9 @@ class OpenTable implements Assembler {
 
   /** The open trace with this id; opens or reopens it. */
   #slotOf(w0: number, w1: number, w2: number, w3: number, offset: number): number {
-    const hashed = this.#hash.trace(w0, w1, w2, w3);
-    const open = this.#traces.find(w0, w1, w2, w3, hashed);
+    const open = this.#table.find(w0, w1, w2, w3);
     if (open !== NONE) return open;
-    const slot = this.#traces.open(w0, w1, w2, w3, hashed, offset, this.#clockUs);
+    const slot = this.#table.open(w0, w1, w2, w3, offset, this.#clockUs);
     if (this.#recent.has(w2, w3)) this.#reopen(slot, offset);
     return slot;
   }
@@ -271,10 +239,10 @@ class OpenTable implements Assembler {
   /** The trace may have closed lately: it goes on from what is stored of it. */
   #reopen(slot: number, offset: number): void {
     const traces = this.#traces;
-    const traceId = toHex(traces.id, 4 * slot, 4);
-    const mark = this.#marks.get(traceId) ?? this.#history.mark(traceId);
-    const sealed = this.#marks.get(traceId)?.sealed ?? false;
-    const known = sealed ? undefined : this.#history.readTrace(traceId, offset);
+    const traceId = this.#table.traceId(slot);
+    const own = this.#marks.get(traceId);
+    const mark = own ?? this.#history.mark(traceId);
+    const known = own?.sealed ? undefined : this.#history.readTrace(traceId, offset);
     if (known !== undefined && known.count > 0 && columnBytes(known) <= this.#bytesMax * TRACE_BYTES_SHARE) {
       const former = { revision: mark?.revision ?? 1, closedBy: mark?.closedBy ?? 'idle' } as const;
       traces.revision[slot] = former.revision + 1;
@@ -304,16 +272,8 @@ class OpenTable implements Assembler {
   }
 
   #addRow(slot: number, batchId: number, batch: SpanBatch, row: number): boolean {
-    const traces = this.#traces;
-    const hashed = this.#rows.hash(traces.hashed[slot]!, batchId, batch, row);
-    if (this.#rows.has(slot, hashed, batch, row)) return false;
-    const at = this.#rows.add(slot, hashed, batchId, batch, row);
-    if (traces.tail[slot] === NONE) traces.head[slot] = at;
-    else this.#rows.link(traces.tail[slot]!, at);
-    traces.tail[slot] = at;
-    traces.spans[slot]!++;
-    traces.bytes[slot]! += this.#batches.rowBytes(batchId);
-    if (traces.bytes[slot]! > this.#bytesMax * TRACE_BYTES_SHARE) this.#overfull.add(slot);
+    if (!this.#table.add(slot, batchId, batch, row)) return false;
+    if (this.#traces.bytes[slot]! > this.#bytesMax * TRACE_BYTES_SHARE) this.#overfull.add(slot);
     return true;
   }
 
@@ -327,7 +287,7 @@ class OpenTable implements Assembler {
       const w1 = id[4 * row + 1]!;
       const w2 = id[4 * row + 2]!;
       const w3 = id[4 * row + 3]!;
-      const slot = traces.find(w0, w1, w2, w3, this.#hash.trace(w0, w1, w2, w3));
+      const slot = this.#table.find(w0, w1, w2, w3);
       if (slot === NONE || offset < traces.offset[slot]!) continue;
       if (this.#addRow(slot, batchId, batch, row)) traces.fresh[slot]!++;
     }
@@ -358,31 +318,17 @@ class OpenTable implements Assembler {
     return this.#traces.firstUs[slot]! + this.#capUs < this.#traces.lastUs[slot]! + this.#idleUs;
   }
 
-  #eventUs(slot: number): number {
-    let latest = Number.NEGATIVE_INFINITY;
-    for (let at = this.#traces.head[slot]!; at !== NONE; at = this.#rows.next(at)) {
-      const eventUs = this.#batches.batch(this.#rows.batchId(at)).eventUs[this.#rows.row(at)]!;
-      if (eventUs > latest) latest = eventUs;
-    }
-    return latest;
-  }
-
   /** Takes a trace out of the table and hands it on; a quiet one goes without a word. */
   #close(slot: number, closedBy: ClosedBy, sealed = false): void {
     const traces = this.#traces;
     const trace = traces.isQuiet(slot) ? undefined : this.#toClosed(slot, closedBy);
     const high = traces.id[4 * slot + 2]!;
     const low = traces.id[4 * slot + 3]!;
-    for (let at = traces.head[slot]!; at !== NONE; ) {
-      const next = this.#rows.next(at);
-      this.#rows.remove(at);
-      at = next;
-    }
-    traces.remove(slot);
+    this.#table.remove(slot);
     if (trace === undefined) return;
     this.#recent.add(high, low, this.#clockUs);
     if (trace.revision > 1 || closedBy === 'cap' || closedBy === 'limit') {
-      this.#remember(trace.traceId, { revision: trace.revision, closedBy, sealed });
+      this.#marks.set(trace.traceId, { revision: trace.revision, closedBy, sealed });
     }
     this.#counters.add('traces_closed_total', 1, closedBy);
     this.#onClose(trace);
@@ -390,36 +336,19 @@ class OpenTable implements Assembler {
 
   #toClosed(slot: number, closedBy: ClosedBy): ClosedTrace {
     const traces = this.#traces;
-    const batch: SpanBatch[] = [];
-    const row: number[] = [];
-    for (let at = traces.head[slot]!; at !== NONE; at = this.#rows.next(at)) {
-      batch.push(this.#batches.batch(this.#rows.batchId(at)));
-      row.push(this.#rows.row(at));
-    }
-    const rows: SpanRows = { batch, row };
+    const rows = this.#table.spansOf(slot);
     const former = traces.former.get(slot);
     return {
-      traceId: toHex(traces.id, 4 * slot, 4),
+      traceId: this.#table.traceId(slot),
       revision: traces.revision[slot]!,
       closedBy,
       rows,
       previous: former && {
         revision: former.revision,
         closedBy: former.closedBy,
-        rows: { batch: batch.slice(0, former.rows), row: row.slice(0, former.rows) },
+        rows: { batch: rows.batch.slice(0, former.rows), row: rows.row.slice(0, former.rows) },
       },
     };
-  }
-
-  #remember(traceId: string, mark: Mark): void {
-    this.#marks.delete(traceId);
-    this.#marks.set(traceId, mark);
-    if (this.#marks.size > MARKS_MAX) {
-      for (const oldest of this.#marks.keys()) {
-        this.#marks.delete(oldest);
-        break;
-      }
-    }
   }
 
   /** Closes early what the limits have no room for: overfull traces, then the longest idle. */
@@ -451,24 +380,7 @@ class OpenTable implements Assembler {
   #compactIfWasteful(wasteMax: number): void {
     const { heldBytes, liveBytes } = this.#batches;
     const slackBytes = Math.min(COMPACTION_SLACK_BYTES, this.#bytesMax / 8);
-    if (heldBytes > wasteMax * liveBytes + slackBytes) this.#compact();
-  }
-
-  /** Copies the open rows of thin batches together, longest idle first, and lets those batches go. */
-  #compact(): void {
-    const traces = this.#traces;
-    const moving: number[] = [];
-    for (let slot = traces.idle.head; slot !== NONE; slot = traces.idle.next(slot)) {
-      for (let at = traces.head[slot]!; at !== NONE; at = this.#rows.next(at)) {
-        if (this.#batches.isThin(this.#rows.batchId(at))) moving.push(at);
-      }
-    }
-    for (let from = 0; from < moving.length; from += COMPACTED_ROWS_MAX) {
-      const chunk = moving.slice(from, from + COMPACTED_ROWS_MAX);
-      const copy = copyRows(chunk.map((at) => [this.#batches.batch(this.#rows.batchId(at)), this.#rows.row(at)]));
-      const batchId = this.#batches.add(copy);
-      for (let row = 0; row < chunk.length; row++) this.#rows.move(chunk[row]!, batchId, row);
-    }
-    if (moving.length > 0) this.#counters.add('open_spans_compacted_total', moving.length);
+    if (heldBytes <= wasteMax * liveBytes + slackBytes) return;
+    this.#counters.add('open_spans_compacted_total', this.#table.compact());
   }
 }

@@ -3,10 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { buildPaths } from '../assemble/paths.ts';
 import { closedTrace, type SpanSpec } from '../assemble/testing/spans.ts';
 import { createEnricher } from './enricher.ts';
-import { enrichAll, fieldOf, hopOf, pseudonym } from './testing/paths.ts';
-
-const values = (specs: readonly SpanSpec[], key: FieldKey, ids: readonly number[], settings = {}) =>
-  ids.map((id) => hopOf(specs, id, settings).field(Field[key]));
+import { enrichAll, fieldOf, hopOf, pseudonym, valuesOf } from './testing/paths.ts';
 
 describe('a hop', () => {
   const specs: SpanSpec[] = [
@@ -145,12 +142,12 @@ describe('operation and API style', () => {
         attributes: { 'graphql.operation.type': 'query', 'graphql.operation.name': 'Me' },
       },
     ];
-    expect(values(graphql, 'operation', [1])).toEqual(['query Me']);
+    expect(valuesOf(graphql, 'operation', [1])).toEqual(['query Me']);
     const nested: SpanSpec[] = [
       { id: 1, attributes: { 'http.request.method': 'GET', 'url.path': '/x/abc' } },
       { id: 2, parent: 1, attributes: { 'http.request.method': 'GET', 'http.route': '/x/:name' } },
     ];
-    expect(values(nested, 'operation', [1, 2])).toEqual(['GET /x/{name}', 'GET /x/{name}']);
+    expect(valuesOf(nested, 'operation', [1, 2])).toEqual(['GET /x/{name}', 'GET /x/{name}']);
   });
 
   it('falls back on the span name where a format has nothing else', () => {
@@ -189,9 +186,9 @@ describe('entry, caller and exposure', () => {
   ];
 
   it('mark the first served call, and who called the others', () => {
-    expect(values(chain, 'entry', [1, 2, 3, 4, 6])).toEqual([true, false, false, false, false]);
-    expect(values(chain, 'callerService', [1, 2, 3, 6])).toEqual([undefined, undefined, 'edge', 'orders']);
-    expect(values(chain, 'exposure', [1, 3])).toEqual([undefined, 'internal']);
+    expect(valuesOf(chain, 'entry', [1, 2, 3, 4, 6])).toEqual([true, false, false, false, false]);
+    expect(valuesOf(chain, 'callerService', [1, 2, 3, 6])).toEqual([undefined, undefined, 'edge', 'orders']);
+    expect(valuesOf(chain, 'exposure', [1, 3])).toEqual([undefined, 'internal']);
   });
 
   it('collapse a server span right under one of its own service, unless its parent is in another process', () => {
@@ -209,8 +206,8 @@ describe('entry, caller and exposure', () => {
       { id: 4, parent: 3, service: 'orders' },
       { id: 5, parent: 4, service: 'orders' },
     ];
-    expect(values(nested, 'exposure', [1, 2, 4, 5])).toEqual(['external', 'external', 'internal', 'internal']);
-    expect(values(nested, 'callerService', [1, 2, 4, 5])).toEqual([undefined, undefined, 'edge', 'edge']);
+    expect(valuesOf(nested, 'exposure', [1, 2, 4, 5])).toEqual(['external', 'external', 'internal', 'internal']);
+    expect(valuesOf(nested, 'callerService', [1, 2, 4, 5])).toEqual([undefined, undefined, 'edge', 'edge']);
   });
 
   it('find an entry on each branch below a client or a job', () => {
@@ -219,7 +216,7 @@ describe('entry, caller and exposure', () => {
       { id: 2, parent: 1, service: 'a' },
       { id: 3, parent: 1, service: 'b' },
     ];
-    expect(values(job, 'entry', [1, 2, 3])).toEqual([false, true, true]);
+    expect(valuesOf(job, 'entry', [1, 2, 3])).toEqual([false, true, true]);
   });
 
   it('serve with spans of unknown kind that are called from elsewhere', () => {
@@ -229,7 +226,7 @@ describe('entry, caller and exposure', () => {
       { id: 3, parent: 2, service: 'b', kind: 'unspecified' },
     ];
     expect([1, 2, 3].map((id) => hopOf(unknown, id).serves)).toEqual([true, false, true]);
-    expect(values(unknown, 'entry', [1, 3])).toEqual([true, false]);
+    expect(valuesOf(unknown, 'entry', [1, 3])).toEqual([true, false]);
   });
 
   it('judge exposure by declaration first, then by the caller', () => {
@@ -275,207 +272,5 @@ describe('outcome', () => {
 
   it('is failed for an error status without a protocol status', () => {
     expect(fieldOf({ status: 2, attributes: { 'http.request.method': 'GET' } }, 'outcome')).toBe('failed');
-  });
-});
-
-describe('principal', () => {
-  it('is inherited from the nearest hop above that says who asked, with its verification', () => {
-    const specs: SpanSpec[] = [
-      { id: 1, service: 'edge', attributes: { 'user.hash': 'alice', 'apisec.auth.verified': 'yes' } },
-      { id: 2, parent: 1, service: 'edge', kind: 'client' },
-      { id: 3, parent: 2, service: 'orders', attributes: { 'apisec.auth.token.id': 'tok' } },
-      { id: 4, parent: 3, service: 'orders', kind: 'client', attributes: { 'user.hash': 'svc' } },
-      { id: 5, parent: 4, service: 'ledger' },
-    ];
-    expect(values(specs, 'principalId', [1, 2, 3, 4, 5])).toEqual(['alice', 'alice', 'alice', 'svc', 'svc']);
-    expect(hopOf(specs, 3).principalVerified).toBe('yes');
-    expect(hopOf(specs, 5).principalVerified).toBeUndefined();
-  });
-
-  it('is never inherited across a parent that did not arrive', () => {
-    const specs: SpanSpec[] = [
-      { id: 1, attributes: { 'user.hash': 'alice' } },
-      { id: 3, parent: 2, service: 'b' },
-    ];
-    expect(values(specs, 'principalId', [3])).toEqual([undefined]);
-  });
-
-  it('falls back on token, session, and the client that entered the call path', () => {
-    const entry = (attributes: SpanSpec['attributes']): SpanSpec[] => [
-      { id: 1, service: 'edge', attributes: { 'client.address': '198.51.100.7', ...attributes } },
-      { id: 2, parent: 1, service: 'b', attributes: { 'client.address': '10.0.0.9' } },
-    ];
-    expect(values(entry({ 'apisec.auth.token.id': 't', 'session.id': 's' }), 'principalId', [2])).toEqual(['token:t']);
-    expect(values(entry({ 'session.id': 's' }), 'principalId', [2])).toEqual(['session:s']);
-    expect(values(entry({}), 'principalId', [2])).toEqual(['client:198.51.100.7']);
-  });
-});
-
-describe('identity edge', () => {
-  const AUTH = { 'apisec.version': '1' };
-  const edge = (
-    up: SpanSpec['attributes'],
-    down: SpanSpec['attributes'],
-    between: readonly SpanSpec[] = [],
-    signals: number = Signal.auth,
-  ) =>
-    values(
-      [
-        { id: 1, service: 'a', signals, attributes: { ...AUTH, ...up } },
-        { id: 2, parent: 1, service: 'a', kind: 'client' },
-        { id: 3, parent: 2, service: 'b', signals, attributes: { ...AUTH, ...down } },
-        ...between,
-      ],
-      'identity',
-      [3],
-    )[0];
-  const alice = { 'user.hash': 'alice' };
-  const bob = { 'user.hash': 'bob' };
-
-  it('tells what became of an identity between two served calls', () => {
-    expect(edge(alice, alice)).toBe('propagated');
-    expect(edge(alice, bob)).toBe('changed_subject');
-    expect(edge(alice, { ...bob, 'apisec.principal.actor': 'alice' })).toBe('exchanged');
-    expect(edge(alice, { ...bob, 'apisec.principal.type': 'service' })).toBe('dropped_to_service');
-    expect(edge(alice, {})).toBe('none');
-    expect(edge({}, {})).toBe('none');
-    expect(edge({}, bob)).toBe('changed_subject');
-    expect(edge({ ...alice, 'apisec.principal.tenant': 't1' }, { ...bob, 'apisec.principal.tenant': 't2' })).toBe(
-      'changed_tenant',
-    );
-    expect(edge({ ...alice, 'apisec.principal.tenant': 't1' }, { ...alice, 'apisec.principal.tenant': 't2' })).toBe(
-      'changed_tenant',
-    );
-  });
-
-  it('accepts an exchange seen anywhere below the caller', () => {
-    const exchange: SpanSpec = {
-      id: 4,
-      parent: 1,
-      service: 'sts',
-      attributes: { 'apisec.event': 'token_exchange' },
-    };
-    expect(edge(alice, bob, [exchange])).toBe('exchanged');
-    expect(edge(alice, bob, [{ ...exchange, attributes: { 'apisec.event': 'mfa' } }])).toBe('changed_subject');
-  });
-
-  it('is unknown where a service does not say, and across keys that nothing links', () => {
-    expect(edge(alice, {}, [], 0)).toBe('unknown');
-    expect(edge({}, bob, [], 0)).toBe('unknown');
-    const k1 = { ...alice, 'apisec.principal.key_id': 'k1' };
-    const k2 = { ...bob, 'apisec.principal.key_id': 'k2' };
-    expect(edge(k1, k2)).toBe('unknown');
-    expect(edge(k1, { ...k2, 'apisec.principal.prev_id': 'alice' })).toBe('propagated');
-  });
-
-  it('does not exist for the entry of a call path', () => {
-    expect(fieldOf({ attributes: alice }, 'identity')).toBeUndefined();
-  });
-});
-
-describe('data types', () => {
-  it('are those with a count, sorted, with their classes', () => {
-    const hop = hopOf(
-      [
-        {
-          id: 1,
-          attributes: {
-            'apisec.response.data.us_ssn': 2,
-            'apisec.response.data.email': 200,
-            'apisec.response.data.phone': 0,
-            'apisec.response.data.acme_badge': 1,
-            'apisec.request.data.payment_card': 1,
-            'apisec.egress.data.diagnosis': 1,
-          },
-        },
-      ],
-      1,
-    );
-    const keys: FieldKey[] = [
-      'responseDataTypes',
-      'responseDataClasses',
-      'requestDataTypes',
-      'requestDataClasses',
-      'egressDataTypes',
-      'egressDataClasses',
-    ];
-    expect(keys.map((key) => hop.field(Field[key]))).toEqual([
-      ['acme_badge', 'email', 'us_ssn'],
-      ['pii'],
-      ['payment_card'],
-      ['pci'],
-      ['diagnosis'],
-      ['phi'],
-    ]);
-  });
-
-  it('are absent where none was counted', () => {
-    expect(fieldOf({ attributes: { 'apisec.response.data.email': 0 } }, 'responseDataTypes')).toBeUndefined();
-  });
-});
-
-describe('objects', () => {
-  const route = { 'http.request.method': 'GET', 'http.route': '/accounts/:id/cards', 'url.path': '/accounts/42/cards' };
-
-  it('come from attributes where a service sends them', () => {
-    const attributes = { ...route, 'apisec.object.ids': ['x'], 'apisec.object.type': 'account' };
-    expect(fieldOf({ attributes }, 'objectIds')).toEqual(['x']);
-    expect(fieldOf({ attributes: { 'apisec.object.ids': 'x' } }, 'objectIds')).toEqual(['x']);
-  });
-
-  it('come from the last route parameter of a stock service, as a pseudonym', () => {
-    expect(fieldOf({ attributes: route }, 'objectIds')).toEqual([pseudonym('object:account', '42')]);
-    expect(fieldOf({ attributes: route }, 'objectType')).toBe('account');
-    expect(fieldOf({ attributes: route }, 'objectIdKind')).toBe('int');
-    expect(fieldOf({ attributes: route }, 'objectIds', { pseudonym: undefined })).toBeUndefined();
-  });
-
-  it('are not made up where the service says that there are none, or where scrubbing left a mark', () => {
-    const covered = { signals: Signal.object, attributes: { ...route, 'apisec.version': '1' } };
-    expect(fieldOf(covered, 'objectIds')).toBeUndefined();
-    expect(fieldOf({ attributes: { ...route, 'url.path': '/accounts/[email]/cards' } }, 'objectIds')).toBeUndefined();
-    expect(fieldOf({ attributes: { ...route, 'url.path': '/accounts/42' } }, 'objectIds')).toBeUndefined();
-    expect(fieldOf({ kind: 'client', attributes: route }, 'objectIds')).toBeUndefined();
-  });
-});
-
-describe('egress', () => {
-  const call = (host: string, more: SpanSpec['attributes'] = {}): SpanSpec => ({
-    id: 2,
-    parent: 1,
-    kind: 'client',
-    attributes: { 'server.address': host, ...more },
-  });
-  const estate = { ownHosts: ['*.shop.example', '.ours.net'], exposures: [] };
-  const thirdParty = (specs: readonly SpanSpec[], id = 2) =>
-    hopOf([{ id: 1 }, ...specs], id, { estate }).field(Field.egressThirdParty);
-
-  it.each([
-    ['api.stripe.com', true],
-    ['203.0.114.5', true],
-    ['api.shop.example', false],
-    ['db.ours.net', false],
-    ['accounts', false],
-    ['accounts.svc.cluster.local', false],
-    ['10.1.2.3', false],
-    ['169.254.169.254', false],
-    ['::1', false],
-  ])('to %s is third party: %s', (host, expected) => {
-    expect(thirdParty([call(host)])).toBe(expected);
-  });
-
-  it('is what instrumentation says, and never a host that answered in this call path', () => {
-    expect(thirdParty([call('accounts', { 'apisec.egress.third_party': true })])).toBe(true);
-    const answered: SpanSpec[] = [
-      call('api.public.io'),
-      { id: 3, parent: 2, service: 'b' },
-      { ...call('api.public.io'), id: 4 },
-    ];
-    expect(thirdParty(answered, 4)).toBe(false);
-  });
-
-  it('says nothing of stores and of calls without a host', () => {
-    expect(thirdParty([call('db.rds.amazonaws.com', { 'db.system.name': 'postgresql' })])).toBeUndefined();
-    expect(thirdParty([{ id: 2, parent: 1, kind: 'client' }])).toBeUndefined();
   });
 });

@@ -1,5 +1,4 @@
-import type { FieldKey } from '@spanwarden/rules';
-import { Field } from '@spanwarden/rules';
+import { Field, type FieldKey } from '@spanwarden/rules';
 import { buildPaths } from '../../assemble/paths.ts';
 import { closedTrace, type SpanSpec } from '../../assemble/testing/spans.ts';
 import { createPseudonym } from '../../base/pseudonym.ts';
@@ -28,4 +27,14 @@ export function hopOf(specs: readonly SpanSpec[], id: number, settings: Partial<
 /** A field of one span alone. */
 export function fieldOf(spec: Omit<SpanSpec, 'id'>, key: FieldKey, settings: Partial<EnrichSettings> = {}) {
   return hopOf([{ id: 1, ...spec }], 1, settings).field(Field[key]);
+}
+
+/** A field of several hops. */
+export function valuesOf(
+  specs: readonly SpanSpec[],
+  key: FieldKey,
+  ids: readonly number[],
+  settings: Partial<EnrichSettings> = {},
+) {
+  return ids.map((id) => hopOf(specs, id, settings).field(Field[key]));
 }
