@@ -178,59 +178,26 @@ export function readAttributes(
   stringCount: number,
   listCount: number,
 ): AttributeEntries {
-  const columns = reader.count(reader.end - reader.position);
-  const columnKey = new Uint32Array(columns);
-  const columnTag = new Uint8Array(columns);
-  for (let column = 0; column < columns; column++) {
-    const key = reader.varint();
-    if (key >= keyIds.length) throw new DamagedError(`attribute key ${key} of ${keyIds.length}`);
-    columnKey[column] = keyIds[key]!;
-    const tag = reader.byte();
-    if (tag > TAG_LIST) throw new DamagedError(`attribute tag ${tag}`);
-    columnTag[column] = tag;
-  }
-  const shapeCount = reader.count(reader.end - reader.position);
-  const shapeColumns: Uint32Array[] = [];
-  for (let shape = 0; shape < shapeCount; shape++) {
-    const length = reader.count(reader.end - reader.position);
-    const list = new Uint32Array(length);
-    for (let i = 0; i < length; i++) {
-      const column = reader.varint();
-      if (column >= columns) throw new DamagedError(`attribute column ${column} of ${columns}`);
-      list[i] = column;
-    }
-    shapeColumns.push(list);
-  }
+  const columns = readColumns(reader, keyIds);
+  const shapeColumns = readShapes(reader, columns.key.length);
   const shapeOfRow = new Uint32Array(rows);
   readNumbers(reader, shapeOfRow, 0, rows);
 
   const from = new Uint32Array(rows + 1);
-  const lengths = new Uint32Array(columns);
-  const rowsOfShape = new Uint32Array(shapeCount);
+  const lengths = new Uint32Array(columns.key.length);
+  const rowsOfShape = new Uint32Array(shapeColumns.length);
   for (let row = 0; row < rows; row++) {
     const shape = shapeOfRow[row]!;
-    if (shape >= shapeCount) throw new DamagedError(`attribute shape ${shape} of ${shapeCount}`);
+    if (shape >= shapeColumns.length) throw new DamagedError(`attribute shape ${shape} of ${shapeColumns.length}`);
     rowsOfShape[shape]!++;
     from[row + 1] = from[row]! + shapeColumns[shape]!.length;
   }
-  for (let shape = 0; shape < shapeCount; shape++) {
-    for (const column of shapeColumns[shape]!) lengths[column]! += rowsOfShape[shape]!;
-  }
-  const total = from[rows]!;
-  const cursors = new Uint32Array(columns + 1);
-  for (let column = 0; column < columns; column++) cursors[column + 1] = cursors[column]! + lengths[column]!;
-  const values = new Float64Array(total);
-  for (let column = 0; column < columns; column++) {
-    const tag = columnTag[column]!;
-    const count = lengths[column]!;
-    if (tag === TAG_STRING) readRefs(reader, values, cursors[column]!, count, stringCount);
-    else if (tag === TAG_LIST) readRefs(reader, values, cursors[column]!, count, listCount);
-    else {
-      readNumbers(reader, values, cursors[column]!, count);
-      if (tag === TAG_BOOLEAN) checkBooleans(values, cursors[column]!, count);
-    }
-  }
+  shapeColumns.forEach((list, shape) => {
+    for (const column of list) lengths[column]! += rowsOfShape[shape]!;
+  });
+  const { values, cursors } = readColumnValues(reader, columns.tag, lengths, stringCount, listCount);
 
+  const total = from[rows]!;
   const key = new Uint32Array(total);
   const tag = new Uint8Array(total);
   const value = new Float64Array(total);
@@ -239,12 +206,64 @@ export function readAttributes(
     const list = shapeColumns[shapeOfRow[row]!]!;
     for (let i = 0; i < list.length; i++) {
       const column = list[i]!;
-      key[at] = columnKey[column]!;
-      tag[at] = columnTag[column]!;
+      key[at] = columns.key[column]!;
+      tag[at] = columns.tag[column]!;
       value[at++] = values[cursors[column]!++]!;
     }
   }
   return { from, key, tag, value };
+}
+
+function readColumns(reader: ByteReader, keyIds: Uint32Array): { key: Uint32Array; tag: Uint8Array } {
+  const count = reader.count(reader.end - reader.position);
+  const columns = { key: new Uint32Array(count), tag: new Uint8Array(count) };
+  for (let column = 0; column < count; column++) {
+    const key = reader.varint();
+    if (key >= keyIds.length) throw new DamagedError(`attribute key ${key} of ${keyIds.length}`);
+    const tag = reader.byte();
+    if (tag > TAG_LIST) throw new DamagedError(`attribute tag ${tag}`);
+    columns.key[column] = keyIds[key]!;
+    columns.tag[column] = tag;
+  }
+  return columns;
+}
+
+/** The columns of each shape. */
+function readShapes(reader: ByteReader, columns: number): Uint32Array[] {
+  const shapes: Uint32Array[] = [];
+  for (let left = reader.count(reader.end - reader.position); left > 0; left--) {
+    const list = new Uint32Array(reader.count(reader.end - reader.position));
+    for (let i = 0; i < list.length; i++) {
+      const column = reader.varint();
+      if (column >= columns) throw new DamagedError(`attribute column ${column} of ${columns}`);
+      list[i] = column;
+    }
+    shapes.push(list);
+  }
+  return shapes;
+}
+
+/** Values column after column, and where each column begins. */
+function readColumnValues(
+  reader: ByteReader,
+  tags: Uint8Array,
+  lengths: Uint32Array,
+  stringCount: number,
+  listCount: number,
+): { values: Float64Array; cursors: Uint32Array } {
+  const cursors = new Uint32Array(lengths.length + 1);
+  for (let column = 0; column < lengths.length; column++) cursors[column + 1] = cursors[column]! + lengths[column]!;
+  const values = new Float64Array(cursors[lengths.length]!);
+  for (let column = 0; column < lengths.length; column++) {
+    const tag = tags[column]!;
+    const at = cursors[column]!;
+    const count = lengths[column]!;
+    if (tag === TAG_STRING) readRefs(reader, values, at, count, stringCount);
+    else if (tag === TAG_LIST) readRefs(reader, values, at, count, listCount);
+    else readNumbers(reader, values, at, count);
+    if (tag === TAG_BOOLEAN) checkBooleans(values, at, count);
+  }
+  return { values, cursors };
 }
 
 function checkBooleans(values: Float64Array, from: number, count: number): void {

@@ -5,14 +5,11 @@ import { createDamageReport, damageIn, openDamageTable, type ReportDamage } from
 import { makeDirectory, openForWriting } from './database.ts';
 import { DiskGuard } from './disk-guard.ts';
 import { acquireInstanceLock, type InstanceLock } from './instance-lock.ts';
-import { Merger } from './merger.ts';
-import { Purge } from './purge.ts';
+import { Maintenance, type Space } from './maintenance.ts';
 import type { LogRecord } from './record.ts';
 import { insertRecord, toRecordRow } from './records.ts';
-import { Retention } from './retention.ts';
-import { RetentionClock } from './retention-clock.ts';
 import { salvage, setAside } from './salvage.ts';
-import { openSegmentTable, type SegmentRow, type SegmentTable } from './segments.ts';
+import { openSegmentTable, type SegmentTable } from './segments.ts';
 import { LOG_DEFAULTS, type SpanLogSettings } from './settings.ts';
 
 export interface MaintainArguments {
@@ -22,13 +19,10 @@ export interface MaintainArguments {
   readonly nowUs: number;
 }
 
-export interface SpanLogStats {
+export interface SpanLogStats extends Space {
   /** Records not merged yet. */
   readonly pendingRecords: number;
   readonly segments: number;
-  /** Bytes of the file that hold something, and that the next appends can use again. */
-  readonly usedBytes: number;
-  readonly reusableBytes: number;
   /** True from a full disk until retention has made room. */
   readonly isFull: boolean;
   /** True while removed spans may still be found in the write-ahead file. */
@@ -43,15 +37,15 @@ export interface SpanLogStats {
 export interface SpanLog {
   /**
    * Writes all records in one transaction, durable on return. Throws UnavailableError: `disk-full` when there is no
-   * room (nothing was written; go on with `maintain`), `store-failed` when the disk failed (this handle accepts nothing
-   * more: open the log again).
+   * room (nothing was written; `maintain` makes room), `store-failed` when the disk failed (this handle accepts nothing
+   * more: open the log again) or another program holds the file.
    */
   append(records: readonly LogRecord[]): void;
   /** Offset that the next record must have or exceed. */
   nextOffset(): number;
   /**
-   * One bounded step of merging or retention, a few milliseconds; true when there is more to do. Throws
-   * UnavailableError as `append` does.
+   * One bounded step of merging or retention, a few milliseconds; true when there is more to do: call it again as soon
+   * as no append is waiting. Throws UnavailableError `store-failed` as `append` does.
    */
   maintain(args: MaintainArguments): boolean;
   /** Exempts traces (32 hex digits) from retention: the evidence of findings. Durable on return. */
@@ -66,7 +60,10 @@ export interface SpanLog {
   close(): void;
 }
 
-/** Opens or creates the log in `directory`; one writer at a time. Throws LogOpenError. */
+/**
+ * Opens or creates the log in `directory`; one writer at a time. A database that is damaged itself is set aside and
+ * what can be read of it goes into a new one, which is reported as damage. Throws LogOpenError.
+ */
 export function openSpanLog(directory: string, settings: SpanLogSettings = {}): SpanLog {
   makeDirectory(directory);
   const lock = acquireInstanceLock(directory);
@@ -96,13 +93,8 @@ function openOrSalvage(directory: string, lock: InstanceLock, settings: SpanLogS
   }
 }
 
-const DAY_US = 86_400_000_000;
-/** Removed spans are erased from the write-ahead file at most this often: it costs a whole checkpoint. */
-const ERASE_EVERY_US = 60_000_000;
-/** Bytes written since the last checkpoint after which `maintain` makes one; small ones keep each wait short. */
-const CHECKPOINT_BYTES = 8 * MiB;
-/** Bytes after which `append` does not wait for `maintain` any longer. */
-const CHECKPOINT_BYTES_MAX = 128 * MiB;
+/** Bytes after which `append` makes the checkpoint that `maintain` did not come round to. */
+const UNWRITTEN_BYTES_MAX = 128 * MiB;
 
 class SqliteSpanLog implements SpanLog {
   readonly #database: Database.Database;
@@ -110,24 +102,11 @@ class SqliteSpanLog implements SpanLog {
   readonly #report: ReportDamage;
   readonly #guard: DiskGuard;
   readonly #segments: SegmentTable;
-  readonly #merger: Merger;
-  readonly #retention: Retention;
-  readonly #purge: Purge;
-  readonly #clock: RetentionClock;
+  readonly #maintenance: Maintenance;
   readonly #insert: Database.Statement;
-  readonly #pages: Database.Statement;
-  readonly #pageBytes: number;
-  readonly #retentionUs: number;
-  readonly #maxBytes: number;
-  readonly #roomBytes: number;
-  readonly #busyTimeoutMs: number;
   #nextOffset: number;
   #failure: string | undefined;
-  #isFull = false;
-  #eraseDue = false;
-  #erasedUs = 0;
   #maintenanceFailed = false;
-  #unwrittenBytes = 0;
 
   constructor(
     directory: string,
@@ -136,38 +115,22 @@ class SqliteSpanLog implements SpanLog {
     report: ReportDamage,
     settings: SpanLogSettings,
   ) {
-    const segmentSpans = settings.segmentSpans ?? LOG_DEFAULTS.segmentSpans;
+    if (settings.pagesMax !== undefined) database.pragma(`max_page_count = ${settings.pagesMax}`);
     this.#database = database;
     this.#lock = lock;
     this.#report = report;
     this.#guard = new DiskGuard(directory, settings);
     this.#segments = openSegmentTable(database);
-    const damage = openDamageTable(database, this.#report);
-    this.#merger = new Merger(database, this.#segments, damage, segmentSpans);
-    this.#retention = new Retention(database, this.#segments, damage, segmentSpans);
-    this.#purge = new Purge(database, this.#segments, this.#retention);
-    this.#clock = new RetentionClock(settings.steadyUs);
+    const damage = openDamageTable(database, report);
+    this.#maintenance = new Maintenance(database, this.#segments, damage, this.#guard, settings);
     this.#insert = insertRecord(database);
-    this.#pages = database.prepare(
-      'SELECT page_count AS used, freelist_count AS free FROM pragma_page_count, pragma_freelist_count',
-    );
-    this.#pageBytes = database.pragma('page_size', { simple: true }) as number;
-    if (settings.pagesMax !== undefined) database.pragma(`max_page_count = ${settings.pagesMax}`);
-    this.#retentionUs = (settings.retentionDays ?? LOG_DEFAULTS.retentionDays) * DAY_US;
-    this.#maxBytes = settings.maxBytes ?? LOG_DEFAULTS.maxBytes;
-    this.#roomBytes = settings.reserveBytes ?? LOG_DEFAULTS.reserveBytes;
-    this.#busyTimeoutMs = settings.busyTimeoutMs ?? LOG_DEFAULTS.busyTimeoutMs;
-    const last = database.prepare('SELECT max(offset) FROM record').pluck().get() as number | null;
-    const kept = database.prepare("SELECT value FROM meta WHERE name = 'next_offset'").pluck().get() as
-      | number
-      | undefined;
-    this.#nextOffset = Math.max(settings.nextOffsetAtLeast ?? 0, kept ?? 0, (last ?? -1) + 1);
+    this.#nextOffset = Math.max(settings.nextOffsetAtLeast ?? 0, storedNextOffset(database));
     if (!this.#guard.hasReserve()) this.#guard.restoreReserve();
   }
 
   append(records: readonly LogRecord[]): void {
-    if (this.#failure !== undefined) throw new UnavailableError('store-failed', this.#failure);
-    if (this.#guard.mustRefuse(this.#space().reusableBytes)) {
+    this.#refuseIfFailed();
+    if (this.#guard.mustRefuse(this.#maintenance.space().reusableBytes)) {
       throw new UnavailableError('disk-full', 'too little of the disk is free to accept spans');
     }
     let next = this.#nextOffset;
@@ -176,15 +139,15 @@ class SqliteSpanLog implements SpanLog {
       next = offset + 1;
     }
     const rows = records.map(toRecordRow);
-    this.#guarded(() => {
-      this.#database.transaction(() => {
-        for (const row of rows) this.#insert.run(row);
-      })();
+    this.#write(() => {
+      for (const row of rows) this.#insert.run(row);
     });
     this.#nextOffset = next;
-    for (const row of rows) this.#unwrittenBytes += row.body.length + row.trace_keys.length;
-    if (this.#unwrittenBytes >= CHECKPOINT_BYTES_MAX) this.#guarded(() => this.#checkpoint());
-    for (const { offset, spanCount, receivedUs } of records) this.#merger.add({ offset, spanCount, receivedUs });
+    for (const { offset, spanCount, receivedUs } of records) {
+      this.#maintenance.merger.add({ offset, spanCount, receivedUs });
+    }
+    for (const row of rows) this.#maintenance.wrote(row.body.length + row.trace_keys.length);
+    if (this.#maintenance.unwrittenBytes >= UNWRITTEN_BYTES_MAX) this.#guarded(() => this.#maintenance.checkpoint());
   }
 
   nextOffset(): number {
@@ -192,21 +155,22 @@ class SqliteSpanLog implements SpanLog {
   }
 
   maintain({ horizonOffset, nowUs }: MaintainArguments): boolean {
-    if (this.#failure !== undefined) throw new UnavailableError('store-failed', this.#failure);
+    this.#refuseIfFailed();
     if (this.#maintenanceFailed) return false;
     try {
-      return this.#guarded(() => this.#stepAround(horizonOffset, nowUs));
+      return this.#guarded(() => this.#stepUnlessDamaged(horizonOffset, nowUs));
     } catch (error) {
-      // retention is next, and the reserve has made room for it
-      if (error instanceof UnavailableError && error.code === 'disk-full') return this.#segments.oldest() !== undefined;
-      throw error;
+      if (!(error instanceof UnavailableError)) throw error;
+      this.#refuseIfFailed();
+      // full or locked: nothing is lost, the next call tries again
+      return false;
     }
   }
 
-  /** Appends go to the end of the file and may well still work when an old page is damaged; merging would only meet it again. */
-  #stepAround(horizonOffset: number, nowUs: number): boolean {
+  /** Appends go to the end of the file and may well still work when an old page is damaged; merging would meet it again. */
+  #stepUnlessDamaged(horizonOffset: number, nowUs: number): boolean {
     try {
-      return this.#step(horizonOffset, nowUs, this.#clock.advance(nowUs));
+      return this.#maintenance.step(horizonOffset, nowUs);
     } catch (error) {
       const reason = damageIn(error);
       if (reason === undefined) throw error;
@@ -216,99 +180,29 @@ class SqliteSpanLog implements SpanLog {
     }
   }
 
-  #step(horizonOffset: number, nowUs: number, retentionUs: number): boolean {
-    if (this.#purge.isPending) return this.#stepPurge(nowUs);
-    const oldest = this.#segments.oldest();
-    if (oldest !== undefined && this.#isTooMuch(oldest.lastReceivedUs, retentionUs)) {
-      this.#remove(oldest, nowUs);
-      return true;
-    }
-    // what is too old but too little for a segment is merged now, so that there is one way of removing
-    const waiting = this.#merger.oldest;
-    const force = oldest === undefined && waiting !== undefined && this.#isTooMuch(waiting.receivedUs, retentionUs);
-    if (this.#unwrittenBytes >= CHECKPOINT_BYTES) {
-      this.#checkpoint();
-      return true;
-    }
-    const merged = this.#merger.step(horizonOffset, nowUs, force);
-    this.#unwrittenBytes += merged ?? 0;
-    if (merged !== undefined) return true;
-    if (this.#retention.joinPinned(nowUs)) return true;
-    if (this.#eraseDue && nowUs - this.#erasedUs >= ERASE_EVERY_US) {
-      this.#erasedUs = nowUs;
-      this.#eraseDue = !this.#erase();
-    }
-    return false;
+  #refuseIfFailed(): void {
+    if (this.#failure !== undefined) throw new UnavailableError('store-failed', this.#failure);
   }
 
-  /** A purge is over when nothing of it is left in the write-ahead file; a reader in the way is waited for. */
-  #stepPurge(nowUs: number): boolean {
-    if (!this.#purge.hasPassed) {
-      this.#purge.step(nowUs);
-      return true;
-    }
-    if (!this.#erase()) return false;
-    this.#eraseDue = false;
-    this.#purge.finish();
-    return true;
+  #write(statements: () => void): void {
+    this.#guarded(() => this.#database.transaction(statements).immediate());
   }
 
-  #isTooMuch(receivedUs: number, nowUs: number): boolean {
-    const { usedBytes, reusableBytes } = this.#space();
-    return (
-      this.#isFull ||
-      receivedUs < nowUs - this.#retentionUs ||
-      usedBytes > this.#maxBytes ||
-      this.#guard.mustRetain(reusableBytes)
-    );
-  }
-
-  #remove(oldest: SegmentRow, nowUs: number): void {
-    this.#retention.removeSegment(oldest, nowUs);
-    this.#eraseDue = true;
-    if (this.#isFull && this.#space().reusableBytes >= this.#roomBytes) {
-      this.#isFull = false;
-      this.#guard.restoreReserve();
-    }
-  }
-
-  /** Brings the write-ahead file over into the database, as far as readers allow. */
-  #checkpoint(): void {
-    this.#unwrittenBytes = 0;
-    this.#database.pragma('wal_checkpoint(PASSIVE)');
-  }
-
-  /** Empties the write-ahead file, which still holds what was removed; false while a reader is in its way. */
-  #erase(): boolean {
-    // appends must not wait for that reader
-    this.#database.pragma('busy_timeout = 0');
+  /** Turns what SQLite says of the disk into what senders are told. */
+  #guarded<T>(use: () => T): T {
     try {
-      const [result] = this.#database.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[];
-      return result?.busy === 0;
-    } finally {
-      this.#database.pragma(`busy_timeout = ${this.#busyTimeoutMs}`);
-    }
-  }
-
-  #space(): { usedBytes: number; reusableBytes: number } {
-    const { used, free } = this.#pages.get() as { used: number; free: number };
-    return { usedBytes: (used - free) * this.#pageBytes, reusableBytes: free * this.#pageBytes };
-  }
-
-  /** Runs a write; turns what SQLite says of the disk into what senders are told. */
-  #guarded<T>(write: () => T): T {
-    try {
-      return write();
+      return use();
     } catch (error) {
       const { code, message } = error as { code?: unknown; message: string };
       if (typeof code !== 'string' || !code.startsWith('SQLITE_')) throw error;
       if (code === 'SQLITE_FULL') {
-        this.#isFull = true;
+        this.#maintenance.isFull = true;
         this.#guard.releaseReserve();
         throw new UnavailableError('disk-full', 'the disk of the span log is full');
       }
-      if (code.startsWith('SQLITE_BUSY'))
+      if (code.startsWith('SQLITE_BUSY')) {
         throw new UnavailableError('store-failed', `the span log is locked: ${message}`);
+      }
       // after a failed fsync nothing is known of earlier pages either: only opening the file anew can tell
       this.#failure = `the span log cannot be written: ${code}: ${message}`;
       throw new UnavailableError('store-failed', this.#failure);
@@ -317,36 +211,33 @@ class SqliteSpanLog implements SpanLog {
 
   pin(traceIds: readonly string[]): void {
     const insert = this.#database.prepare('INSERT OR IGNORE INTO pin (trace_id) VALUES (?)');
-    this.#guarded(() => {
-      this.#database.transaction(() => {
-        for (const traceId of traceIds) insert.run(Buffer.from(traceId, 'hex'));
-      })();
+    this.#write(() => {
+      for (const traceId of traceIds) insert.run(Buffer.from(traceId, 'hex'));
     });
   }
 
   unpin(traceIds: readonly string[]): void {
     const remove = this.#database.prepare('DELETE FROM pin WHERE trace_id = ?');
-    this.#guarded(() => {
-      this.#database.transaction(() => {
-        for (const traceId of traceIds) remove.run(Buffer.from(traceId, 'hex'));
-        this.#segments.unmarkPinned();
-      })();
+    this.#write(() => {
+      for (const traceId of traceIds) remove.run(Buffer.from(traceId, 'hex'));
+      this.#segments.unmarkPinned();
     });
   }
 
   purge(traceIds: readonly string[]): void {
-    this.#merger.abandon();
-    this.#guarded(() => this.#purge.request(traceIds));
+    // a half-built segment would bring them back
+    this.#maintenance.merger.abandon();
+    this.#write(() => this.#maintenance.purge.request(traceIds));
   }
 
   stats(): SpanLogStats {
     return {
-      pendingRecords: this.#merger.pendingRecords,
+      ...this.#maintenance.space(),
+      pendingRecords: this.#maintenance.merger.pendingRecords,
       segments: this.#segments.count(),
-      ...this.#space(),
-      isFull: this.#isFull,
-      eraseDue: this.#eraseDue,
-      isPurging: this.#purge.isPending,
+      isFull: this.#maintenance.isFull,
+      eraseDue: this.#maintenance.eraseDue,
+      isPurging: this.#maintenance.purge.isPending,
     };
   }
 
@@ -354,4 +245,12 @@ class SqliteSpanLog implements SpanLog {
     this.#database.close();
     this.#lock.release();
   }
+}
+
+function storedNextOffset(database: Database.Database): number {
+  const last = database.prepare('SELECT max(offset) FROM record').pluck().get() as number | null;
+  const kept = database.prepare("SELECT value FROM meta WHERE name = 'next_offset'").pluck().get() as
+    | number
+    | undefined;
+  return Math.max(kept ?? 0, (last ?? -1) + 1);
 }
