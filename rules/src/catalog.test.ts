@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { formatRuleError, parseRules, type RuleInfo, runTests } from './index.ts';
-import { readCallPaths } from './otlp-fixture.test-support.ts';
+import { readCallPaths } from './testing/otlp-fixture.ts';
 
 const root = join(import.meta.dirname, '..');
 const catalog = join(root, 'catalog');

@@ -1,6 +1,7 @@
 import { canonicalJson } from './compile/canonical-json.ts';
 import { compileRule, type Outcome, type Unknown } from './compile/compile-rule.ts';
 import { sha256Hex } from './compile/sha256.ts';
+import { Sheet } from './compile/sheet.ts';
 import { tooComplexMatch } from './compile/too-complex.ts';
 import { Tree } from './compile/tree.ts';
 import { type ParsedRule, parseDocuments } from './language/parse-documents.ts';
@@ -66,8 +67,11 @@ const NOTHING: Evaluation = { matches: [], unknowns: [], excepted: [] };
 
 function createRuleSet(parsed: readonly ParsedRule[]): RuleSet {
   const tree = new Tree();
+  const sheet = new Sheet();
   const infos = parsed.map(toInfo);
-  const compiled = parsed.flatMap(({ rule }, i) => (rule.enabled ? [compileRule(rule, toRef(infos[i]!), tree)] : []));
+  const compiled = parsed.flatMap(({ rule }, i) =>
+    rule.enabled ? [compileRule(rule, toRef(infos[i]!), tree, sheet)] : [],
+  );
   return {
     rules: infos,
     evaluate: (path) => {
@@ -76,6 +80,7 @@ function createRuleSet(parsed: readonly ParsedRule[]): RuleSet {
       }
       const outcome: Outcome = { matches: [], unknowns: [], excepted: [], exhausted: [] };
       tree.reset(path);
+      sheet.reset(path);
       for (let i = 0; i < compiled.length; i++) {
         compiled[i]!.evaluate(path, outcome);
       }

@@ -24,7 +24,7 @@ export function explainClauses(rule: PathRule, run: Run, solution: Solution): re
   const clauses: Clause[] = [];
   for (const [i, selection] of run.selections.entries()) {
     const hop = run.path.hops[solution.hops[i] ?? -1];
-    for (const test of hop === undefined ? [] : selection.passedOn(hop)) {
+    for (const test of hop === undefined ? [] : selection.passedOn(hop.index)) {
       clauses.push({ clause: `${selection.name}: ${printFieldTest(test)}`, observed: observe(hop!, test.field) });
     }
   }

@@ -6,7 +6,8 @@ import { compileCondition, type Step } from './condition.ts';
 import { entryOf, serviceOf } from './entry.ts';
 import { findMissing } from './missing.ts';
 import { Run, type Solution } from './run.ts';
-import { compileSelection } from './selection.ts';
+import { answerSelection, compileSelection } from './selection.ts';
+import type { Sheet } from './sheet.ts';
 import type { Tree } from './tree.ts';
 import { GENEROUS, type Reading, STRICT, YES } from './verdict.ts';
 import { compileWhere } from './where.ts';
@@ -37,8 +38,8 @@ interface CompiledException {
   isMet(path: CallPath, hops: readonly number[]): boolean;
 }
 
-/** One rule as a search that is built once and run on each call path; `tree` is shared by the rules of a set. */
-export function compileRule(rule: PathRule, ref: RuleRef, tree: Tree): CompiledRule {
+/** One rule as a search that is built once and run on each call path; `tree` and `sheet` are shared by a rule set. */
+export function compileRule(rule: PathRule, ref: RuleRef, tree: Tree, sheet: Sheet): CompiledRule {
   const names = rule.selections.map(({ name }) => name);
   const scope = { names, wheres: rule.where.map((where) => compileWhere(where, names)), each: rule.each };
   const first: Step = compileCondition(rule.condition, scope, (run) => run.keep());
@@ -46,21 +47,21 @@ export function compileRule(rule: PathRule, ref: RuleRef, tree: Tree): CompiledR
     .map((name) => names.indexOf(name))
     .toSorted((a, b) => rarity(rule.selections[b]!) - rarity(rule.selections[a]!));
   const exceptions = rule.exceptions.map((exception): CompiledException => {
-    const { test } = compileSelection({ name: 'exception', alternatives: exception.match });
     return {
       expiresUs: exception.expiresUs,
-      isMet: (path, hops) => hops.some((hop) => test(path.hops[hop]!) === YES),
+      isMet: (path, hops) => hops.some((hop) => answerSelection(exception.match, path.hops[hop]!) === YES),
     };
   });
-  const run = new Run(rule.selections.map(compileSelection), tree);
+  const selections = rule.selections.map((selection) => compileSelection(selection, sheet));
+  const run = new Run(selections, tree, sheet);
 
   return {
     evaluate: (path, outcome) => {
-      run.reset(path);
       const reading = bestReading(run, required);
       if (reading === undefined) {
         return;
       }
+      run.reset();
       if (reading === STRICT) {
         first(run, STRICT);
         if (run.solutions.length > 0) {

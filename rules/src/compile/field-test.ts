@@ -13,6 +13,9 @@ type ElementTest = (element: Scalar) => boolean;
 /** Characters of a value that a regex sees. */
 const REGEX_CHARS_MAX = 1024;
 
+/** Answers kept per test; operations, hosts and services are few, and whoever sends many only makes it forget. */
+const REMEMBERED_MAX = 1024;
+
 /** One line of a selection -> its answer about one hop. */
 export function compileFieldTest(test: FieldTest): HopTest {
   const read = compileField(test.field);
@@ -115,15 +118,12 @@ function compileElementTest(test: FieldTest): ElementTest {
       return compileOrdered(test.operator, test.values.map(Number));
     case 'cidr': {
       const blocks = test.values.flatMap((value) => parseCidr(String(value)) ?? []);
-      return (element) => typeof element === 'string' && blocks.some((block) => isInCidr(block, element));
+      return remember((text) => blocks.some((block) => isInCidr(block, text)));
     }
     case 're': {
       const flags = test.ignoreCase ? RE2JS.CASE_INSENSITIVE : 0;
       const patterns = test.values.map((value) => RE2JS.compile(String(value), flags));
-      return (element) => {
-        const text = String(element).slice(0, REGEX_CHARS_MAX);
-        return patterns.some((pattern) => pattern.matcher(text).find());
-      };
+      return remember((text) => patterns.some((pattern) => pattern.matcher(text.slice(0, REGEX_CHARS_MAX)).find()));
     }
     case 'equals':
       return compileEquals(test);
@@ -170,8 +170,25 @@ function compileTexts(test: FieldTest): ElementTest {
   const prefix = test.operator === 'contains' || test.operator === 'endswith' ? '*' : '';
   const suffix = test.operator === 'contains' || test.operator === 'startswith' ? '*' : '';
   const tests = test.values.map((value) => compileWildcard(prefix + fold(String(value)) + suffix));
+  return remember((text) => {
+    const folded = fold(text);
+    return tests.some((passes) => passes(folded));
+  });
+}
+
+/** The same answers, found once per text while it comes again and again. */
+function remember(test: (text: string) => boolean): ElementTest {
+  const known = new Map<string, boolean>();
   return (element) => {
-    const text = fold(String(element));
-    return tests.some((passes) => passes(text));
+    const text = String(element);
+    let answer = known.get(text);
+    if (answer === undefined) {
+      answer = test(text);
+      if (known.size >= REMEMBERED_MAX) {
+        known.clear();
+      }
+      known.set(text, answer);
+    }
+    return answer;
   };
 }

@@ -28,7 +28,7 @@ export function findMissing(rule: PathRule, run: Run, solution: Solution | undef
   const addSelection = (selection: number, hops: readonly number[]): void => {
     for (const hop of hops) {
       if (run.verdict(selection, hop) === UNKNOWN && found.size < MISSING_MAX) {
-        for (const missing of run.selections[selection]!.missingOn(run.path.hops[hop]!)) {
+        for (const missing of run.selections[selection]!.missingOn(hop)) {
           add(hop, missing);
         }
       }

@@ -2,8 +2,9 @@ import type { CallPath } from '../model/call-path.ts';
 import type { Scalar } from '../model/value.ts';
 import { startsAfter } from './order.ts';
 import type { CompiledSelection } from './selection.ts';
+import type { Sheet } from './sheet.ts';
 import type { Tree } from './tree.ts';
-import { type Reading, STRICT, type Verdict } from './verdict.ts';
+import { NO, type Reading, STRICT, type Verdict, YES } from './verdict.ts';
 
 /** What one rule may spend on one call path. Reaching the budget is an answer of its own, never silence. */
 export const JOIN_LIMITS = { visitsMax: 20_000, matchesMax: 64, eachMax: 16 } as const;
@@ -11,13 +12,13 @@ export const JOIN_LIMITS = { visitsMax: 20_000, matchesMax: 64, eachMax: 16 } as
 /** Hops walked for one visit: a step up the tree is far cheaper than a candidate. */
 const STEPS_PER_VISIT = 16;
 
-/** Which hops a selection holds, found when first asked for. */
+/** Which hops a selection holds, found when first asked for in a call path. */
 class HopSet {
   verdicts = new Uint8Array(16);
   /** Hops that may match, in order; those that surely match are among them. */
   readonly possible: number[] = [];
   readonly sure: number[] = [];
-  isFilled = false;
+  epoch = 0;
 }
 
 /** The hops that one solution of a condition stands on. */
@@ -32,8 +33,8 @@ export interface Solution {
  * One object per rule, reset and used again, so that a call path without a match allocates nothing.
  */
 export class Run {
-  path!: CallPath;
   readonly tree: Tree;
+  readonly #sheet: Sheet;
   readonly selections: readonly CompiledSelection[];
   /** Per selection: the hop it stands for, or -1. */
   readonly bound: Int32Array;
@@ -53,18 +54,20 @@ export class Run {
     this.#visits += steps / STEPS_PER_VISIT;
   };
 
-  constructor(selections: readonly CompiledSelection[], tree: Tree) {
+  constructor(selections: readonly CompiledSelection[], tree: Tree, sheet: Sheet) {
     this.selections = selections;
     this.tree = tree;
+    this.#sheet = sheet;
     this.bound = new Int32Array(selections.length).fill(-1);
     this.#sets = selections.map(() => new HopSet());
   }
 
-  reset(path: CallPath): void {
-    this.path = path;
-    for (const set of this.#sets) {
-      set.isFilled = false;
-    }
+  get path(): CallPath {
+    return this.#sheet.path;
+  }
+
+  /** Forgets what the search in an earlier call path left; candidates need no reset. */
+  reset(): void {
     this.bound.fill(-1);
     this.element = undefined;
     this.solutions.length = 0;
@@ -106,27 +109,53 @@ export class Run {
 
   #fill(selection: number): HopSet {
     const set = this.#sets[selection]!;
-    if (set.isFilled) {
+    if (set.epoch === this.#sheet.epoch) {
       return set;
     }
     const { hops } = this.path;
-    const { test } = this.selections[selection]!;
     if (set.verdicts.length < hops.length) {
       set.verdicts = new Uint8Array(hops.length * 2);
     }
     set.possible.length = 0;
     set.sure.length = 0;
     for (let i = 0; i < hops.length; i++) {
-      const verdict = test(hops[i]!);
+      const verdict = this.#answer(selection, i);
       set.verdicts[i] = verdict;
-      if (verdict > 0) {
+      if (verdict !== NO) {
         set.possible.push(i);
-        if (verdict === STRICT) {
+        if (verdict === YES) {
           set.sure.push(i);
         }
       }
     }
-    set.isFilled = true;
+    set.epoch = this.#sheet.epoch;
     return set;
+  }
+
+  #answer(selection: number, hop: number): Verdict {
+    const { common, alternatives } = this.selections[selection]!;
+    const least = this.#answerAll(common, hop);
+    if (least === NO || alternatives.length === 0) {
+      return least;
+    }
+    let best: Verdict = NO;
+    for (let i = 0; i < alternatives.length && best < least; i++) {
+      const verdict = this.#answerAll(alternatives[i]!, hop);
+      if (verdict > best) {
+        best = verdict;
+      }
+    }
+    return best < least ? best : least;
+  }
+
+  #answerAll(tests: readonly number[], hop: number): Verdict {
+    let least: Verdict = YES;
+    for (let i = 0; i < tests.length && least !== NO; i++) {
+      const verdict = this.#sheet.answer(tests[i]!, hop);
+      if (verdict < least) {
+        least = verdict;
+      }
+    }
+    return least;
   }
 }

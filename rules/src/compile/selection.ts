@@ -1,85 +1,68 @@
 import type { FieldTest, Selection } from '../model/ast.ts';
 import type { Hop } from '../model/call-path.ts';
 import { missingName } from '../model/signal-group.ts';
-import { compileFieldTest, type HopTest } from './field-test.ts';
+import { compileFieldTest } from './field-test.ts';
+import type { Sheet } from './sheet.ts';
 import { NO, UNKNOWN, type Verdict, YES } from './verdict.ts';
 
-/** A selection as a test of one hop, and the reason where it cannot say. */
+/** A selection as numbers of tests on the rule set's sheet, likeliest and cheapest "no" first. */
 export interface CompiledSelection {
   readonly name: string;
-  readonly test: HopTest;
+  /** Tests that all alternatives share. */
+  readonly common: readonly number[];
+  /** The rest of each alternative; empty when there is only one. */
+  readonly alternatives: readonly (readonly number[])[];
   /** For a hop that may match: the signal groups or fields whose absence keeps it from being sure. */
-  missingOn(hop: Hop): readonly string[];
+  missingOn(hop: number): readonly string[];
   /** For a hop that matches: the tests it passed. */
-  passedOn(hop: Hop): readonly FieldTest[];
+  passedOn(hop: number): readonly FieldTest[];
 }
 
-interface CompiledTest {
-  readonly source: FieldTest;
-  readonly test: HopTest;
-}
-
-export function compileSelection(selection: Selection): CompiledSelection {
-  const alternatives = selection.alternatives.map(compileAlternative);
-  const [only] = alternatives.map(({ test }) => test);
-  const tests = alternatives.map(({ test }) => test);
-  const test: HopTest =
-    tests.length === 1 && only !== undefined
-      ? only
-      : (hop) => {
-          let best: Verdict = NO;
-          for (let i = 0; i < tests.length && best !== YES; i++) {
-            best = Math.max(best, tests[i]!(hop)) as Verdict;
-          }
-          return best;
-        };
+export function compileSelection(selection: Selection, sheet: Sheet): CompiledSelection {
+  const alternatives = selection.alternatives.map((tests) =>
+    tests.toSorted((a, b) => rankOf(a) - rankOf(b)).map((test) => ({ test, id: sheet.intern(test) })),
+  );
+  const numbers = alternatives.map((tests) => tests.map(({ id }) => id));
+  const [first = [], ...others] = numbers;
+  const common = first.filter((id) => others.every((ids) => ids.includes(id)));
+  const rests = numbers.map((ids) => ids.filter((id) => !common.includes(id)));
+  const answer = (ids: readonly number[], hop: number): number =>
+    Math.min(YES, ...ids.map((id) => sheet.answer(id, hop)));
   return {
     name: selection.name,
-    test,
+    common,
+    // An alternative without further tests holds whenever the common ones do.
+    alternatives: rests.some((ids) => ids.length === 0) ? [] : rests,
     missingOn: (hop) => {
-      const open = alternatives.filter((alternative) => alternative.test(hop) === UNKNOWN);
-      const fields = open.flatMap(({ parts }) => parts.filter((part) => part.test(hop) === UNKNOWN));
-      return [...new Set(fields.map(({ source }) => missingName(source.field)))];
+      const open = alternatives.filter((_, i) => answer(numbers[i]!, hop) === UNKNOWN);
+      const unsure = open.flatMap((tests) => tests.filter(({ id }) => sheet.answer(id, hop) === UNKNOWN));
+      return [...new Set(unsure.map(({ test }) => missingName(test.field)))];
     },
     passedOn: (hop) => {
-      const best = alternatives.find((alternative) => alternative.test(hop) === YES) ?? alternatives[0]!;
-      return best.parts.map(({ source }) => source);
+      const passed = alternatives.find((_, i) => answer(numbers[i]!, hop) === YES) ?? alternatives[0] ?? [];
+      return passed.map(({ test }) => test);
     },
   };
 }
 
-function compileAlternative(tests: readonly FieldTest[]): { readonly test: HopTest; readonly parts: CompiledTest[] } {
-  const parts = tests
-    .toSorted((a, b) => costOf(a) - costOf(b))
-    .map((source) => ({ source, test: compileFieldTest(source) }));
-  const inOrder = parts.map(({ test }) => test);
-  return {
-    parts,
-    test: (hop) => {
-      let least: Verdict = YES;
-      for (let i = 0; i < inOrder.length; i++) {
-        const verdict = inOrder[i]!(hop);
-        if (verdict === NO) {
-          return NO;
-        }
-        if (verdict < least) {
-          least = verdict;
-        }
-      }
-      return least;
-    },
-  };
+/** What one hop answers to a selection, without a sheet. */
+export function answerSelection(alternatives: Selection['alternatives'], hop: Hop): Verdict {
+  return Math.max(NO, ...alternatives.map((tests) => answerAll(tests, hop))) as Verdict;
 }
 
-/** Rough cost of a test, so that one cheap "no" spares the others. */
-function costOf(test: FieldTest): number {
-  if (test.operator === 're') {
-    return 100;
+function answerAll(tests: readonly FieldTest[], hop: Hop): Verdict {
+  return Math.min(YES, ...tests.map((test) => compileFieldTest(test)(hop))) as Verdict;
+}
+
+/** Fields that most spans of a kind have, with values that many share: a test of them rarely rules anything out. */
+const COMMON_FIELDS = ['apisec.outcome', 'apisec.exposure', 'apisec.signals', 'apisec.operation', 'service.name'];
+
+/** Order in which tests are asked: what is free to read, then what few spans pass, among those the cheap ones. */
+function rankOf(test: FieldTest): number {
+  if (test.field === 'span.kind' || test.field === 'apisec.entry') {
+    return 0;
   }
-  if (test.operator === 'cidr') {
-    return 50;
-  }
-  const isPlain = test.operator === 'equals' && !test.ignoreCase && !test.fieldref;
-  const isAlwaysKnown = test.field.startsWith('span.') || test.field === 'apisec.entry';
-  return (isAlwaysKnown ? 0 : 5) + (isPlain || test.operator === 'exists' ? 0 : 10) + Math.min(4, test.values.length);
+  const isWeak = test.negated || test.operator === 'exists' || COMMON_FIELDS.includes(test.field);
+  const isCostly = test.operator === 're' || test.operator === 'cidr';
+  return (isWeak ? 3 : 1) + (isCostly ? 1 : 0);
 }

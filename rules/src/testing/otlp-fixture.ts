@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { type CallPath, callPathOf, type SignalName, type SpanKind, type SpanSketch, type Value } from './index.ts';
+import { type CallPath, callPathOf, type SignalName, type SpanKind, type SpanSketch, type Value } from '../index.ts';
 
 /**
  * Fixtures as call paths, for this package's own tests: a small stand-in for the collector, which runs the same fixtures
