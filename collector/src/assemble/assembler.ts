@@ -326,7 +326,11 @@ class TraceAssembler implements Assembler {
     const low = traces.id[4 * slot + 3]!;
     this.#table.remove(slot);
     if (trace === undefined) return;
+    const forgotten = this.#recent.evicted;
     this.#recent.add(high, low, this.#clockUs);
+    if (this.#recent.evicted > forgotten) {
+      this.#counters.dropped('assemble', 'recent-traces', this.#recent.evicted - forgotten);
+    }
     if (trace.revision > 1 || closedBy === 'cap' || closedBy === 'limit') {
       this.#marks.set(trace.traceId, { revision: trace.revision, closedBy, sealed });
     }
