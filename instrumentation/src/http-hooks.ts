@@ -11,6 +11,7 @@ import { forwardedPrincipal, frameworkUser, identityAttributes } from './princip
 import { authzAttributes, mark } from './record.ts';
 import type { IncomingRequest, RequestState } from './request-state.ts';
 import { responseAttributes, routeKey, watchResponses } from './response.ts';
+import { routeObject } from './route-mapping.ts';
 import { guarded, type HttpExchange, type Runtime, shared } from './runtime.ts';
 import { ATTR, REQUEST_DATA_PREFIX } from './semconv.ts';
 import { queryFacts } from './url-scrub.ts';
@@ -45,7 +46,7 @@ export function takeArriving(): HttpExchange | undefined {
 const ERROR_STATUS = 400;
 
 /** Everything that is known about a request when its SERVER span ends. Each part that fails is left out, alone. */
-export function serverAttributes(state: RequestState, http: IncomingRequest): Attributes {
+export function serverAttributes(state: RequestState, http: IncomingRequest, route: string | undefined): Attributes {
   const parts = [
     () => clientAttributes(http, state.runtime),
     () => identity(state, http),
@@ -53,7 +54,7 @@ export function serverAttributes(state: RequestState, http: IncomingRequest): At
     () => responseAttributes(state),
     () => (state.authz === undefined ? {} : authzAttributes(state.authz)),
     () => eventAttributes(state, http),
-    () => objectsAttributes(state, http),
+    () => objectsAttributes(state, http, route),
   ];
   const attributes: Attributes = {};
   for (const part of parts) Object.assign(attributes, guarded(part));
@@ -150,11 +151,15 @@ function loginOf(request: { body?: unknown }): string | undefined {
 
 /**
  * One span names objects of one type: the SERVER span those of the route, else the first that the application named; further types
- * become marker spans.
+ * become marker spans. Where nobody named any, the route's last parameter is taken for one.
  */
-function objectsAttributes(state: RequestState, http: IncomingRequest): Attributes {
+function objectsAttributes(state: RequestState, http: IncomingRequest, route: string | undefined): Attributes {
   const { mapped } = http;
   const { pseudonym, gaps } = state.runtime;
+  if (mapped.object === undefined && state.objects.size === 0 && route !== undefined) {
+    const found = routeObject(route, http.path);
+    if (found !== undefined) state.objects.set(found.type, [found.id]);
+  }
   if (mapped.object !== undefined) {
     const { type, ids } = mapped.object;
     state.objects.set(type, [...ids, ...(state.objects.get(type) ?? [])]);

@@ -166,6 +166,8 @@ describe('proof', () => {
     ['a refused token', bearer, { checked: { verified: 'failed', source: 'jose' } }, 'failed'],
     ['a session user', { cookie: 'sid=abc' }, { framework: { id: 7 } }, 'yes'],
     ['a session without a user', { cookie: 'sid=abc' }, {}, 'unknown'],
+    ['a token of a library that is not wrapped, named by the application', bearer, { declared: { id: 'u-1' } }, 'yes'],
+    ['a token that nobody checked, named by the application', bearer, { hooked: true, declared: { id: 'u-1' } }, 'no'],
     ['an application that names the principal', {}, { declared: { id: 'u-1' } }, 'yes'],
     ['an application that says otherwise', {}, { declared: { id: 'u-1', verified: 'failed' } }, 'failed'],
     ['nothing at all', {}, {}, 'no'],

@@ -150,9 +150,9 @@ function verifiedOf(
   if (declared?.verified !== undefined) return { verified: declared.verified, source: 'code' };
   if (checked !== undefined) return checked;
   if (credential.proved) return { verified: 'yes', source: 'tls' };
-  if (credential.claims !== undefined)
-    return facts.hooked ? { verified: 'no', source: 'hook' } : { verified: 'unknown', source: 'none' };
+  if (credential.claims !== undefined && facts.hooked) return { verified: 'no', source: 'hook' };
   if (declared?.id !== undefined) return { verified: 'yes', source: 'code' };
+  if (credential.claims !== undefined) return { verified: 'unknown', source: 'none' };
   if (user?.sub !== undefined) return { verified: 'yes', source: 'framework' };
   if (facts.forwarded !== undefined) return { verified: 'unknown', source: 'header' };
   return credential.scheme === 'none' ? { verified: 'no', source: 'none' } : { verified: 'unknown', source: 'none' };

@@ -31,7 +31,10 @@ export interface Principal {
   readonly roles?: readonly string[];
   readonly scopes?: readonly string[];
   readonly session?: string;
-  /** Default `yes`: an application that names the principal has authenticated it. */
+  /**
+   * Default: what was seen; where nothing could be seen, `yes`. A signed token that passed by a wrapped library unverified stays
+   * `no` unless this says otherwise.
+   */
   readonly verified?: Verified;
   /** Which carrier proved it, when the application reads one that we do not know. */
   readonly scheme?: AuthScheme;

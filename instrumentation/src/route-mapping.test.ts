@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { IdGaps, idKindOf, objectAttributes } from './objects.ts';
 import { createPseudonym } from './pseudonym.ts';
-import { mapRequest, parseRouteMapping } from './route-mapping.ts';
+import { mapRequest, parseRouteMapping, routeObject } from './route-mapping.ts';
 
 function map(matches: readonly string[], method: string, target: string) {
   const problems: string[] = [];
@@ -38,6 +38,20 @@ describe('a route mapping', () => {
     const problems: string[] = [];
     expect(parseRouteMapping({ match: 'accounts' }, problems)).toBeUndefined();
     expect(problems[0]).toContain('accounts');
+  });
+});
+
+describe('a route that nobody declared', () => {
+  test.each([
+    ['/accounts/:id', '/accounts/42', { type: 'account', id: '42' }],
+    ['/companies/{company}/statements', '/companies/7/statements', { type: 'company', id: '7' }],
+    ['/accounts/:id/orders/:order', '/accounts/42/orders/9', { type: 'order', id: '9' }],
+    ['/:tenant', '/42', undefined],
+    ['/:tenant/:id', '/a/42', undefined],
+    ['/accounts', '/accounts', undefined],
+    ['/files/*path', '/files/a/b', undefined],
+  ])('%s with %s names %j', (route, path, object) => {
+    expect(routeObject(route, path)).toEqual(object);
   });
 });
 

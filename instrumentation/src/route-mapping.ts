@@ -101,3 +101,25 @@ function decode(text: string): string {
     return text;
   }
 }
+
+/**
+ * The object that a matched route names by itself, where nothing is declared: its last parameter, called after the literal before it.
+ * `/accounts/:id/statements` with `/accounts/42/statements` is account 42.
+ */
+export function routeObject(route: string, path: string): { readonly type: string; readonly id: string } | undefined {
+  const template = route.split('/').filter((segment) => segment !== '');
+  const segments = path.split('/').filter((segment) => segment !== '');
+  if (segments.length !== template.length) return undefined;
+  const at = template.findLastIndex(isParameter);
+  const literal = template[at - 1];
+  if (at < 1 || literal === undefined || isParameter(literal)) return undefined;
+  return { type: toSingular(literal), id: decode(segments[at]!) };
+}
+
+/** `accounts` to `account`, `companies` to `company`; what does not look like an English plural stays. */
+function toSingular(word: string): string {
+  const lower = word.toLowerCase();
+  if (lower.endsWith('ies') && lower.length > 4) return `${lower.slice(0, -3)}y`;
+  if (/(?:ss|x|ch|sh)es$/.test(lower)) return lower.slice(0, -2);
+  return lower.endsWith('s') && !/(?:ss|us|is)$/.test(lower) ? lower.slice(0, -1) : lower;
+}

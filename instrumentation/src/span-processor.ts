@@ -126,7 +126,9 @@ export class ApiSecSpanProcessor implements SpanProcessor {
   #attributesOf(span: ReadableSpan, { state }: Node): Attributes {
     if (span.kind === SpanKind.CLIENT) return clientSpanAttributes(span.attributes, this.runtime);
     const serves = (state.span as unknown) === span && state.http !== undefined;
-    return serves ? serverAttributes(state, state.http) : {};
+    if (!serves) return {};
+    const route = span.attributes[ATTR.httpRoute] ?? state.route;
+    return serverAttributes(state, state.http, typeof route === 'string' ? route : undefined);
   }
 
   #copy(span: ReadableSpan, node: Node): OutgoingSpan {
