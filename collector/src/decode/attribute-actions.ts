@@ -164,6 +164,7 @@ export function actionOf(wireName: string, name: string, kind: number, onResourc
   const known = BY_WIRE_NAME.get(wireName) ?? BY_NAME.get(name);
   if (known !== undefined) return onCaller(known, kind);
   for (const [prefix, action] of BY_PREFIX) if (wireName.startsWith(prefix)) return action;
+  if (/(?:^|[._])version$/.test(name)) return { do: 'scrub-version' };
   if (field !== undefined || name.startsWith('apisec.')) return SCRUB;
   const header = headerName(wireName);
   if (header !== undefined) return BY_NAME.get(name) ?? headerAction(header);
@@ -173,7 +174,6 @@ export function actionOf(wireName: string, name: string, kind: number, onResourc
       direction: name.includes('response') ? 'response' : name.includes('request') ? 'request' : '',
     };
   }
-  if (/(?:^|[._])version$/.test(name)) return { do: 'scrub-version' };
   const category = categoryOfName(name);
   return category === undefined ? SCRUB : { do: 'mask', category };
 }

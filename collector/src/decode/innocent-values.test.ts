@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { scrubGraphql, scrubQueryText } from './scrub-query-text.ts';
 import { classifyText, scrubText } from './scrub-text.ts';
 import { UrlScrubber } from './scrub-url.ts';
 import { categoryOfName } from './sensitive-names.ts';
@@ -153,23 +154,33 @@ describe('patterns are linear', () => {
     'A'.repeat(4096),
   ];
 
-  it.each(hostile.map((text) => [text.slice(0, 16), text]))(
-    'on %s…, twice the text takes no more than a few times longer',
-    (_, text) => {
-      const time = (input: string): number => {
-        let best = Number.POSITIVE_INFINITY;
-        for (let i = 0; i < 7; i++) {
-          const start = process.hrtime.bigint();
-          scrubText(input, []);
-          best = Math.min(best, Number(process.hrtime.bigint() - start));
-        }
-        return best;
-      };
-      scrubText(text, []);
-      const once = time(text);
-      const eight = time(text.repeat(8));
-      // Quadratic would be 64 times; the floor keeps timer noise out.
-      expect(eight).toBeLessThan(Math.max(once, 200_000) * 32);
+  const time = (work: () => void): number => {
+    let best = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < 7; i++) {
+      const start = process.hrtime.bigint();
+      work();
+      best = Math.min(best, Number(process.hrtime.bigint() - start));
+    }
+    return best;
+  };
+  /** Quadratic would be 64 times; the floor keeps timer noise out. */
+  const expectLinear = (text: string, scrub: (text: string) => unknown): void => {
+    scrub(text);
+    const once = time(() => scrub(text));
+    const eight = time(() => scrub(text.repeat(8)));
+    expect(eight).toBeLessThan(Math.max(once, 200_000) * 32);
+  };
+
+  it.each(hostile.map((text) => [text.slice(0, 16), text]))('in free text on %s…', (_, text) => {
+    expectLinear(text, (input) => scrubText(input, []));
+  });
+
+  it.each(["'", '"', '$', '(', 'a,', '?,', '/*', '--\n', '$a$', '\\', '`', '"a".', '1e', '-1'])(
+    'in statements on %j',
+    (part) => {
+      expectLinear(part.repeat(4000 / part.length), (input) => scrubQueryText(`SELECT ${input}`));
+      expectLinear(part.repeat(4000 / part.length), (input) => scrubQueryText(`{"find":${input}`));
+      expectLinear(part.repeat(4000 / part.length), scrubGraphql);
     },
   );
 });

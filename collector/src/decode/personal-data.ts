@@ -156,7 +156,7 @@ export function findSocialSecurityNumbers(text: string, hits: Hit[]): void {
 
 const PHONE_INTERNATIONAL = /(?<![\w+])\+[1-9](?:[ ().-]{0,2}\d){6,14}(?!\d)/g;
 const PHONE_NORTH_AMERICA =
-  /(?<![\w.+-])(?:1[ .-])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[-. ])[2-9]\d{2}[-. ]\d{4}(?![\w-])(?!\.\d)/g;
+  /(?<![\w.+-])(?<!\d[ .-])(?:1[ .-])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[-. ])[2-9]\d{2}[-. ]\d{4}(?![\w-])(?!\.\d)/g;
 
 /** Phone numbers in E.164 or the written North American form; other national forms need a name that says so. */
 export function findPhones(text: string, hits: Hit[]): void {

@@ -58,16 +58,6 @@ describe('a statement loses its literals and nothing else', () => {
   ])('%s', (sent, text, operation, collection) => {
     expect(scrubQueryText(sent)).toMatchObject({ text, operation, collection });
   });
-
-  it('of 4,000 hostile characters takes less than 50 ms', () => {
-    for (const text of ["'", '"', '$', '(', 'a,', '?,', '/*', '--\n', '$a$', '\\', '`', '"a".'].map(
-      (part) => `SELECT ${part.repeat(4000 / part.length)}`,
-    )) {
-      const start = process.hrtime.bigint();
-      scrubQueryText(text);
-      expect(Number(process.hrtime.bigint() - start) / 1e6, text.slice(0, 20)).toBeLessThan(50);
-    }
-  });
 });
 
 it('a GraphQL document keeps its shape and variables', () => {

@@ -7,7 +7,8 @@ import {
   findPhones,
   findSocialSecurityNumbers,
 } from './personal-data.ts';
-import { findAnnounced, findIssuedSecrets, maybeSecretStart } from './secret-patterns.ts';
+import { secretStart } from './secret-formats.ts';
+import { findAnnounced, findIssuedSecrets } from './secret-patterns.ts';
 
 const AT = 1;
 const DIGITS = 2;
@@ -68,7 +69,8 @@ export function suspects(text: string): number {
   let dots = 0;
   let colons = 0;
   let token = 0;
-  let tokenMarked = false;
+  let mark = 0; // the greatest secretStart of this token
+
   let inWord = false;
   let blanks = 0;
   for (let i = 0; i < text.length; i++) {
@@ -81,7 +83,7 @@ export function suspects(text: string): number {
         if (++sequence >= DIGIT_SEQUENCE_MIN) found |= DIGITS;
       } else sequence = 0;
       if (!inWord) {
-        if (maybeSecretStart(code, text.charCodeAt(i + 1), text.charCodeAt(i + 2))) tokenMarked = true;
+        mark = Math.max(mark, secretStart(code, text.charCodeAt(i + 1), text.charCodeAt(i + 2)));
         if (kind !== DIGIT && isIbanStart(text, i)) ibanMarked = true;
         inWord = true;
       }
@@ -94,19 +96,21 @@ export function suspects(text: string): number {
       token++;
       if (code === 46) dots++;
       else if (code === 45 && text.charCodeAt(i + 1) === 45 && text.charCodeAt(i + 2) === 45) found |= TOKEN;
-      else if (code === 126 && text.charCodeAt(i - 1) === 81) tokenMarked = true;
+      else if (code === 126 && text.charCodeAt(i - 1) === 81) mark = Math.max(mark, 1);
       continue;
     }
-    if (tokenMarked && token >= TOKEN_CHARS_MIN) found |= TOKEN;
-    token = 0;
-    tokenMarked = false;
+    if (mark > 0 && token >= TOKEN_CHARS_MIN) found |= TOKEN;
+    if (mark < 2 || (code !== 47 && code !== 43 && code !== 61)) {
+      token = 0;
+      mark = 0;
+    }
     found |= HINTS[code]!;
     if (code === 58) colons++;
     else if (code === 32 || code === 43) blanks++;
     else if (code === 37 && text.charCodeAt(i + 1) === 52 && text.charCodeAt(i + 2) === 48) found |= AT;
     else if (code === 47 && text.charCodeAt(i - 1) === 47 && text.charCodeAt(i - 2) === 58) found |= AUTHORITY | TOKEN;
   }
-  if (tokenMarked && token >= TOKEN_CHARS_MIN) found |= TOKEN;
+  if (mark > 0 && token >= TOKEN_CHARS_MIN) found |= TOKEN;
   if (colons >= 3 || (digits >= 4 && (dots >= 3 || colons >= 2))) found |= ADDRESS;
   if (ibanMarked && digits >= IBAN_DIGITS_MIN) found |= IBAN;
   if (blanks > 0 && (found & ASSIGNED) === 0 && SCHEMES.test(text)) found |= ASSIGNED;

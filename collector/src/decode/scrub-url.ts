@@ -1,6 +1,6 @@
 import { type Category, markOf } from './findings.ts';
 import { classifyText, scrubText, suspects } from './scrub-text.ts';
-import { isMixed } from './secret-patterns.ts';
+import { isMixed } from './secret-formats.ts';
 import { categoryOfName } from './sensitive-names.ts';
 
 /** Scheme, host and port of a URL; user names and passwords are gone. */

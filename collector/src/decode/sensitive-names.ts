@@ -8,7 +8,7 @@ const NAMES: Readonly<Partial<Record<Category, string>>> = {
   secret:
     'password passwd passphrase pwd secret token jwt apikey api_key access_key secret_key private_key signing_key ' +
     'auth_key encryption_key client_secret credential credentials authorization access_token refresh_token id_token ' +
-    'auth_token session_token bearer bearer_token session_id sessionid jsessionid phpsessid sid cookie set_cookie otp ' +
+    'auth_token session_token bearer bearer_token session session_id sessionid jsessionid phpsessid sid cookie set_cookie otp ' +
     'pin pin_code mfa_code totp signature sig x_amz_signature x_amz_credential security_token assertion ' +
     'saml_response samlresponse code_verifier cvv cvv2 cvc cvc2 card_security_code connection_string auth',
   email: 'email e_mail mail email_address mail_address user_email useremail recipient_email to_address',

@@ -167,7 +167,7 @@ export class SpanWriter {
 
   #treeVerdict(route: Route, tree: Tree): Verdict {
     const scalars = Array.isArray(tree) ? toScalars(tree) : undefined;
-    if (scalars !== undefined) return this.#judge.list(route.action, route.rank, scalars.map(wellFormed));
+    if (scalars !== undefined) return this.#judge.list(route.action, route.rank, scalars.map(plainScalar));
     const found: Category[] = [];
     const text = toWellFormed(toScrubbedText(tree, found));
     const verdict = this.#judge.text(route.action, route.rank, text);
@@ -355,8 +355,11 @@ export class SpanWriter {
   }
 }
 
-function wellFormed(item: Scalar): Scalar {
-  return typeof item === 'string' ? toWellFormed(item) : item;
+/** An item of a list as a single value would be: no -0, no infinities, no lone surrogates. */
+function plainScalar(item: Scalar): Scalar {
+  if (typeof item === 'string') return toWellFormed(item);
+  if (typeof item === 'boolean') return item;
+  return Number.isFinite(item) ? item + 0 : String(item);
 }
 
 const LONE_SURROGATE = /[\ud800-\udfff]/;

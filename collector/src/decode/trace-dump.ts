@@ -57,7 +57,10 @@ export function createDumpDecoder(settings: DecodeSettings): DumpDecoder {
         const dump = new DumpReader(decoder, receivedUs).read(plain);
         const first = dump.errors[0];
         if (dump.decoded.length === 0 && first !== undefined) {
-          throw new RejectedError('malformed', `${first.place}: ${first.message}`);
+          throw new RejectedError(
+            'malformed',
+            first.place === 'file' ? first.message : `${first.place}: ${first.message}`,
+          );
         }
         return dump;
       } catch (error) {
