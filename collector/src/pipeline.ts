@@ -83,7 +83,7 @@ export interface RestoredState {
   /** Stored records from `nextOffset` on. */
   readonly after: Iterable<StoredRecord>;
   /** Ids of traces that closed recently. */
-  readonly recentTraceKeys: Iterable<BigUint64Array>;
+  readonly recentTraceKeys: Iterable<BigUint64Array | Uint32Array>;
 }
 
 export function createPipeline(settings: PipelineSettings): Pipeline {

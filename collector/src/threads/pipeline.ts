@@ -29,6 +29,9 @@ interface PipelineData {
 
 const TICK_MS = 100;
 const CHECKPOINT_MS = 1000;
+const CHECKPOINT_MS_MAX = 5000;
+/** A checkpoint lists the open traces: with many of them it comes less often, so that it costs the same. */
+const TRACES_PER_CHECKPOINT_SECOND = 20_000;
 const COUNTERS_MS = 500;
 /** Longest wait for a record of a closed trace to reach the disk before its late spans are judged. */
 const DURABLE_WAIT_MS = 30_000;
@@ -97,17 +100,8 @@ function restore(): void {
     nextOffset,
     before: between(horizonOffset, nextOffset),
     after: log.replay(nextOffset),
-    recentTraceKeys: keysOf(log.recentTraceKeys((Date.now() - config.limits.reopenMs) * 1000)),
+    recentTraceKeys: log.recentTraceKeys((Date.now() - config.limits.reopenMs) * 1000),
   });
-}
-
-/** The log lists keys as (high, low) words, assembly takes them as 64-bit numbers. */
-function* keysOf(lists: Iterable<Uint32Array>): Iterable<BigUint64Array> {
-  for (const words of lists) {
-    const keys = new BigUint64Array(words.length / 2);
-    for (let i = 0; i < keys.length; i++) keys[i] = (BigInt(words[2 * i]!) << 32n) | BigInt(words[2 * i + 1]!);
-    yield keys;
-  }
 }
 
 function* between(from: number, to: number): Iterable<StoredRecord> {
@@ -154,9 +148,13 @@ function take(request: Extract<ToPipeline, { type: 'export' }>): void {
   }
 }
 
+let checkpointAtMs = 0;
+
 function checkpoint(): void {
-  if (pipeline.isIdle()) return;
   const startMs = performance.now();
+  if (startMs < checkpointAtMs || pipeline.isIdle()) return;
+  const spacingMs = (1000 * pipeline.openTraces) / TRACES_PER_CHECKPOINT_SECOND;
+  checkpointAtMs = startMs + Math.min(CHECKPOINT_MS_MAX, spacingMs) - CHECKPOINT_MS / 2;
   write({ type: 'apply', delta: pipeline.checkpoint() });
   counters.add('stage_seconds_total', (performance.now() - startMs) / 1000, 'checkpoint');
 }
