@@ -107,8 +107,10 @@ describe('a damaged database file', () => {
     use.close();
     writeFileSync(path(), Buffer.concat([Buffer.alloc(100, 7), readFileSync(path()).subarray(100)]));
     use.open({ ...SMALL, nextOffsetAtLeast: 3 });
-    expect(use.damage).toHaveLength(1);
-    expect(use.damage[0]).toMatchObject({ what: 'database', reason: expect.stringContaining('spans.db.damaged-1') });
+    expect(use.damage).toEqual([
+      { what: 'database', id: 0, reason: expect.stringContaining('spans.db.damaged-1, 0 rows of it were saved') },
+      { what: 'record', id: 0, reason: 'records 0 to 2 are gone without a trace' },
+    ]);
     expect(existsSync(`${path()}.damaged-1`)).toBe(true);
     expect(use.log.nextOffset()).toBe(3);
     use.log.append(recordsOf(1, 20, 3));
@@ -126,6 +128,22 @@ describe('a damaged database file', () => {
     expect(use.damage).toMatchObject([
       { what: 'database', reason: expect.stringMatching(/^the schema is not the one/) },
     ]);
+  });
+
+  it('whose write-ahead file lost records is named when the store knows of them', () => {
+    use.log.append(recordsOf(2));
+    const wal = readFileSync(`${path()}-wal`);
+    use.log.append(recordsOf(2, 20, 2));
+    const [database, longer] = [readFileSync(path()), readFileSync(`${path()}-wal`)];
+    use.close();
+    // a bit of the first frame of the second commit
+    longer[wal.length + 50] = longer[wal.length + 50]! ^ 4;
+    writeFileSync(path(), database);
+    writeFileSync(`${path()}-wal`, longer);
+    use.open({ ...SMALL, nextOffsetAtLeast: 4 });
+    expect([...use.reader.replay(0)].map(({ offset }) => offset)).toEqual([0, 1]);
+    expect(use.damage).toEqual([{ what: 'record', id: 2, reason: 'records 2 to 3 are gone without a trace' }]);
+    expect(use.log.nextOffset()).toBe(4);
   });
 
   it('with any bytes flipped still opens, says so, and answers with nothing that was not stored', () => {

@@ -47,6 +47,7 @@ export class Maintenance {
   #unwrittenBytes = 0;
   #eraseDue = false;
   #erasedUs = 0;
+  #joinDue = true;
 
   constructor(
     database: Database.Database,
@@ -109,7 +110,11 @@ export class Maintenance {
     const force = oldest === undefined && waiting !== undefined && this.#isTooMuch(waiting.receivedUs, nowUs);
     const mergedBytes = this.merger.step(horizonOffset, wallUs, force);
     this.#unwrittenBytes += mergedBytes ?? 0;
-    if (mergedBytes !== undefined || this.#retention.joinPinned(wallUs)) return true;
+    if (mergedBytes !== undefined) return true;
+    if (this.#joinDue) {
+      this.#joinDue = this.#retention.joinPinned(wallUs);
+      return true;
+    }
     if (this.#eraseDue && wallUs - this.#erasedUs >= ERASE_EVERY_US) {
       this.#erasedUs = wallUs;
       this.#eraseDue = !this.#erase();
@@ -142,6 +147,7 @@ export class Maintenance {
   #remove(oldest: SegmentRow, wallUs: number): void {
     this.#retention.removeSegment(oldest, wallUs);
     this.#eraseDue = true;
+    this.#joinDue = true;
     if (this.isFull && this.space().reusableBytes >= this.#roomBytes) this.isFull = false;
   }
 

@@ -22,7 +22,10 @@ export interface SpanLogSettings extends SpanLogReaderSettings {
   readonly retentionDays?: number;
   /** The oldest spans are removed until the rest takes no more bytes than this. */
   readonly maxBytes?: number;
-  /** Offsets below this are taken, even when the file has lost them: what the store already concluded from. */
+  /**
+   * Offsets below this are taken: the store has conclusions from them. When the file does not know them any more, that
+   * is reported as damage.
+   */
   readonly nextOffsetAtLeast?: number;
   /** Spans that a segment is built from. */
   readonly segmentSpans?: number;

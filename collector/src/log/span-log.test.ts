@@ -133,6 +133,7 @@ describe('the span log', () => {
     expect(() => use.log.append(recordsOf(1, 20, 2))).toThrow('record 2 where 3 or more was due');
     use.reopen({ ...SMALL, nextOffsetAtLeast: 17 });
     expect(use.log.nextOffset()).toBe(17);
+    expect(use.damage).toEqual([{ what: 'record', id: 3, reason: 'records 3 to 16 are gone without a trace' }]);
   });
 });
 
@@ -168,6 +169,15 @@ describe('opening the span log', () => {
     repaired.pragma('user_version = 1');
     repaired.close();
     use.open(SMALL);
+  });
+
+  it('can be read while no writer has it open', () => {
+    use.log.append(recordsOf(2));
+    use.close();
+    const reader = openSpanLogReader(use.directory);
+    expect([...reader.replay(0)]).toHaveLength(2);
+    reader.close();
+    use.open();
   });
 
   it('refuses to read where there is no log', () => {

@@ -124,7 +124,17 @@ class SqliteSpanLog implements SpanLog {
     const damage = openDamageTable(database, report);
     this.#maintenance = new Maintenance(database, this.#segments, damage, this.#guard, settings);
     this.#insert = insertRecord(database);
-    this.#nextOffset = Math.max(settings.nextOffsetAtLeast ?? 0, storedNextOffset(database));
+    this.#nextOffset = storedNextOffset(database);
+    const { nextOffsetAtLeast = 0 } = settings;
+    if (nextOffsetAtLeast > this.#nextOffset) {
+      // SQLite takes a damaged write-ahead file for one that ends there
+      report({
+        what: 'record',
+        id: this.#nextOffset,
+        reason: `records ${this.#nextOffset} to ${nextOffsetAtLeast - 1} are gone without a trace`,
+      });
+      this.#nextOffset = nextOffsetAtLeast;
+    }
     if (!this.#guard.hasReserve()) this.#guard.restoreReserve();
   }
 
