@@ -1,4 +1,4 @@
-export type { Unknown } from './compile/compile-rule.ts';
+export type { Unknown } from './compile/missing.ts';
 export { defineRule, type RuleDefinition } from './language/define-rule.ts';
 export { formatRuleError, type RuleError, type RuleErrorCode } from './language/rule-error.ts';
 export type { RuleSource } from './language/yaml-node.ts';

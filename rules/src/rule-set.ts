@@ -1,5 +1,6 @@
 import { canonicalJson } from './compile/canonical-json.ts';
-import { compileRule, type Outcome, type Unknown } from './compile/compile-rule.ts';
+import { compileRule, type Outcome } from './compile/compile-rule.ts';
+import type { Unknown } from './compile/missing.ts';
 import { sha256Hex } from './compile/sha256.ts';
 import { Sheet } from './compile/sheet.ts';
 import { tooComplexMatch } from './compile/too-complex.ts';

@@ -4,20 +4,13 @@ import type { RuleMatch, RuleRef } from '../model/finding.ts';
 import { buildMatch, groupSolutions, hopsOf } from './build-match.ts';
 import { compileCondition, type Step } from './condition.ts';
 import { entryOf, serviceOf } from './entry.ts';
-import { findMissing } from './missing.ts';
+import { findMissing, type Unknown } from './missing.ts';
 import { Run, type Solution } from './run.ts';
-import { answerSelection, compileSelection } from './selection.ts';
+import { answerAll, compileSelection } from './selection.ts';
 import type { Sheet } from './sheet.ts';
 import type { Tree } from './tree.ts';
 import { GENEROUS, type Reading, STRICT, YES } from './verdict.ts';
 import { compileWhere } from './where.ts';
-
-/** A rule could not answer about a call path: which signal was missing, on spans of which service. */
-export interface Unknown {
-  readonly rule: string;
-  readonly service: string;
-  readonly missing: string;
-}
 
 /** Answers of all rules about one call path; a rule without an entry here answered "no". */
 export interface Outcome {
@@ -35,7 +28,7 @@ export interface CompiledRule {
 
 interface CompiledException {
   readonly expiresUs: number;
-  isMet(path: CallPath, hops: readonly number[]): boolean;
+  isMet(hops: readonly number[]): boolean;
 }
 
 /** One rule as a search that is built once and run on each call path; `tree` and `sheet` are shared by a rule set. */
@@ -47,9 +40,10 @@ export function compileRule(rule: PathRule, ref: RuleRef, tree: Tree, sheet: She
     .map((name) => names.indexOf(name))
     .toSorted((a, b) => rarity(rule.selections[b]!) - rarity(rule.selections[a]!));
   const exceptions = rule.exceptions.map((exception): CompiledException => {
+    const alternatives = exception.match.map((tests) => tests.map((test) => sheet.intern(test)));
     return {
       expiresUs: exception.expiresUs,
-      isMet: (path, hops) => hops.some((hop) => answerSelection(exception.match, path.hops[hop]!) === YES),
+      isMet: (hops) => hops.some((hop) => alternatives.some((tests) => answerAll(sheet, tests, hop) === YES)),
     };
   });
   const selections = rule.selections.map((selection) => compileSelection(selection, sheet));
@@ -86,7 +80,7 @@ export function compileRule(rule: PathRule, ref: RuleRef, tree: Tree, sheet: She
     let excepted = 0;
     for (const group of groupSolutions(rule, run, run.solutions)) {
       const hops = [entryOf(path).index, ...group.solutions.flatMap((solution) => hopsOf(rule, run, solution))];
-      if (inForce.some((exception) => exception.isMet(path, hops))) {
+      if (inForce.some((exception) => exception.isMet(hops))) {
         excepted++;
       } else {
         outcome.matches.push(buildMatch(rule, ref, run, group));
@@ -106,9 +100,7 @@ export function compileRule(rule: PathRule, ref: RuleRef, tree: Tree, sheet: She
       outcome.exhausted.push(rule.id);
       addUnknown(outcome, run.solutions[0], 'join-budget');
     } else if (run.solutions.length > 0) {
-      for (const { service, missing } of findMissing(rule, run, run.solutions[0])) {
-        outcome.unknowns.push({ rule: rule.id, service, missing });
-      }
+      findMissing(rule, run, run.solutions[0]!, outcome.unknowns);
     } else if (run.isEachCut) {
       outcome.unknowns.push({ rule: rule.id, service: serviceOf(entryOf(path)), missing: 'each-limit' });
     }

@@ -5,57 +5,78 @@ import { entryOf, serviceOf } from './entry.ts';
 import type { Run, Solution } from './run.ts';
 import { GENEROUS, UNKNOWN } from './verdict.ts';
 
-/** Why a rule could not answer: a signal group, a field, `completeness`, `join-budget`, `each-limit` or `clock`. */
-export interface Missing {
+/**
+ * A rule could not answer about a call path: on spans of which service what was missing. `missing` is a signal group, a
+ * field, `completeness`, `join-budget`, `each-limit` or `clock`.
+ */
+export interface Unknown {
+  readonly rule: string;
   readonly service: string;
   readonly missing: string;
 }
 
+/** Entries that one rule adds for one call path. */
 const MISSING_MAX = 16;
 
 /**
- * What would have turned a possible answer into a sure one: signals absent on the hops of the possible solution; where
- * those are all sure, signals absent on hops of negative names, fields of where clauses, or clocks.
+ * Adds what would have turned a possible answer into a sure one: signals absent on the hops of the possible solution;
+ * where those are all sure, signals absent on hops of negative names, fields of where clauses, or clocks.
  */
-export function findMissing(rule: PathRule, run: Run, solution: Solution | undefined): readonly Missing[] {
-  const found = new Map<string, Missing>();
-  const add = (hop: number, missing: string): void => {
-    const service = serviceOf(run.path.hops[hop]!);
-    if (found.size < MISSING_MAX) {
-      found.set(`${service} ${missing}`, { service, missing });
-    }
-  };
-  const addSelection = (selection: number, hops: readonly number[]): void => {
-    for (const hop of hops) {
-      if (run.verdict(selection, hop) === UNKNOWN && found.size < MISSING_MAX) {
-        for (const missing of run.selections[selection]!.missingOn(hop)) {
-          add(hop, missing);
-        }
+export function findMissing(rule: PathRule, run: Run, solution: Solution, unknowns: Unknown[]): void {
+  const before = unknowns.length;
+  const add = (service: string, missing: string): void => {
+    for (let i = before; i < unknowns.length; i++) {
+      if (unknowns[i]!.missing === missing && unknowns[i]!.service === service) {
+        return;
       }
     }
+    if (unknowns.length < before + MISSING_MAX) {
+      unknowns.push({ rule: rule.id, service, missing });
+    }
   };
-  for (const [selection, hop] of solution?.hops.entries() ?? []) {
-    addSelection(selection, hop < 0 ? [] : [hop]);
-  }
-  for (const operand of rule.where.flatMap(({ left, right }) => [left, right])) {
-    const index = operand.kind === 'field' ? rule.selections.findIndex(({ name }) => name === operand.name) : -1;
-    const hop = solution?.hops[index] ?? -1;
-    const field = operand.kind !== 'field' ? '' : operand.field === 'each' ? (rule.each?.field ?? '') : operand.field;
-    if (hop >= 0 && compileField(field)(run.path.hops[hop]!) === undefined) {
-      add(hop, missingName(field));
+  const addHop = (selection: number, hop: number): void => {
+    if (run.verdict(selection, hop) === UNKNOWN) {
+      const service = serviceOf(run.path.hops[hop]!);
+      run.selections[selection]!.missingOn(hop, (missing) => add(service, missing));
+    }
+  };
+  for (let selection = 0; selection < solution.hops.length; selection++) {
+    if (solution.hops[selection]! >= 0) {
+      addHop(selection, solution.hops[selection]!);
     }
   }
-  if (found.size === 0) {
+  addOperands(rule, run, solution, add);
+  if (unknowns.length === before) {
     for (const name of openNames(rule.condition)) {
       const selection = rule.selections.findIndex((candidate) => candidate.name === name);
-      addSelection(selection, run.candidates(selection, GENEROUS));
+      for (const hop of run.candidates(selection, GENEROUS)) {
+        addHop(selection, hop);
+      }
     }
   }
-  if (found.size === 0 && solution !== undefined) {
+  if (unknowns.length === before) {
     const hop = solution.hops.find((index) => index >= 0) ?? entryOf(run.path).index;
-    add(hop, run.hasUnknownOrder ? 'clock' : 'completeness');
+    add(serviceOf(run.path.hops[hop]!), run.hasUnknownOrder ? 'clock' : 'completeness');
   }
-  return [...found.values()];
+}
+
+/** Fields of where clauses that a bound hop lacks. */
+function addOperands(
+  rule: PathRule,
+  run: Run,
+  solution: Solution,
+  add: (service: string, missing: string) => void,
+): void {
+  for (const operand of rule.where.flatMap(({ left, right }) => [left, right])) {
+    if (operand.kind === 'literal') {
+      continue;
+    }
+    const hop = run.path.hops[solution.hops[rule.selections.findIndex(({ name }) => name === operand.name)] ?? -1];
+    const field = operand.field === 'each' ? (rule.each?.field ?? '') : operand.field;
+    if (hop !== undefined && compileField(field)(hop) === undefined) {
+      add(serviceOf(hop), missingName(field));
+    }
+  }
 }
 
 /** Names that a solution does not bind but whose hops decide: negative and counted ones. */

@@ -1,7 +1,7 @@
 import type { CallPath } from '../model/call-path.ts';
 import type { Scalar } from '../model/value.ts';
 import { startsAfter } from './order.ts';
-import type { CompiledSelection } from './selection.ts';
+import { answerAll, type CompiledSelection } from './selection.ts';
 import type { Sheet } from './sheet.ts';
 import type { Tree } from './tree.ts';
 import { NO, type Reading, STRICT, type Verdict, YES } from './verdict.ts';
@@ -134,28 +134,17 @@ export class Run {
 
   #answer(selection: number, hop: number): Verdict {
     const { common, alternatives } = this.selections[selection]!;
-    const least = this.#answerAll(common, hop);
+    const least = answerAll(this.#sheet, common, hop);
     if (least === NO || alternatives.length === 0) {
       return least;
     }
     let best: Verdict = NO;
     for (let i = 0; i < alternatives.length && best < least; i++) {
-      const verdict = this.#answerAll(alternatives[i]!, hop);
+      const verdict = answerAll(this.#sheet, alternatives[i]!, hop);
       if (verdict > best) {
         best = verdict;
       }
     }
     return best < least ? best : least;
-  }
-
-  #answerAll(tests: readonly number[], hop: number): Verdict {
-    let least: Verdict = YES;
-    for (let i = 0; i < tests.length && least !== NO; i++) {
-      const verdict = this.#sheet.answer(tests[i]!, hop);
-      if (verdict < least) {
-        least = verdict;
-      }
-    }
-    return least;
   }
 }

@@ -1,7 +1,6 @@
 import type { FieldTest, Selection } from '../model/ast.ts';
-import type { Hop } from '../model/call-path.ts';
+import { Signal } from '../model/call-path.ts';
 import { missingName } from '../model/signal-group.ts';
-import { compileFieldTest } from './field-test.ts';
 import type { Sheet } from './sheet.ts';
 import { NO, UNKNOWN, type Verdict, YES } from './verdict.ts';
 
@@ -12,8 +11,11 @@ export interface CompiledSelection {
   readonly common: readonly number[];
   /** The rest of each alternative; empty when there is only one. */
   readonly alternatives: readonly (readonly number[])[];
-  /** For a hop that may match: the signal groups or fields whose absence keeps it from being sure. */
-  missingOn(hop: number): readonly string[];
+  /**
+   * For a hop that may match: tells the signal groups whose absence keeps it from being sure, or where no group is to
+   * blame, the fields.
+   */
+  missingOn(hop: number, tell: (missing: string) => void): void;
   /** For a hop that matches: the tests it passed. */
   passedOn(hop: number): readonly FieldTest[];
 }
@@ -26,17 +28,33 @@ export function compileSelection(selection: Selection, sheet: Sheet): CompiledSe
   const [first = [], ...others] = numbers;
   const common = first.filter((id) => others.every((ids) => ids.includes(id)));
   const rests = numbers.map((ids) => ids.filter((id) => !common.includes(id)));
-  const answer = (ids: readonly number[], hop: number): number =>
-    Math.min(YES, ...ids.map((id) => sheet.answer(id, hop)));
+  const answer = (ids: readonly number[], hop: number): Verdict => answerAll(sheet, ids, hop);
+  const named = alternatives.flatMap((tests, i) =>
+    tests.map(({ test, id }) => ({ id, missing: missingName(test.field), ids: numbers[i]! })),
+  );
+  const groups = named.filter(({ missing }) => missing in Signal);
+  const fields = named.filter(({ missing }) => !(missing in Signal));
+
+  function tellMissing(tests: typeof named, hop: number, tell: (missing: string) => void): boolean {
+    let isTold = false;
+    for (const { id, ids, missing } of tests) {
+      if (sheet.answer(id, hop) === UNKNOWN && answer(ids, hop) === UNKNOWN) {
+        tell(missing);
+        isTold = true;
+      }
+    }
+    return isTold;
+  }
+
   return {
     name: selection.name,
     common,
     // An alternative without further tests holds whenever the common ones do.
     alternatives: rests.some((ids) => ids.length === 0) ? [] : rests,
-    missingOn: (hop) => {
-      const open = alternatives.filter((_, i) => answer(numbers[i]!, hop) === UNKNOWN);
-      const unsure = open.flatMap((tests) => tests.filter(({ id }) => sheet.answer(id, hop) === UNKNOWN));
-      return [...new Set(unsure.map(({ test }) => missingName(test.field)))];
+    missingOn: (hop, tell) => {
+      if (!tellMissing(groups, hop, tell)) {
+        tellMissing(fields, hop, tell);
+      }
     },
     passedOn: (hop) => {
       const passed = alternatives.find((_, i) => answer(numbers[i]!, hop) === YES) ?? alternatives[0] ?? [];
@@ -45,13 +63,16 @@ export function compileSelection(selection: Selection, sheet: Sheet): CompiledSe
   };
 }
 
-/** What one hop answers to a selection, without a sheet. */
-export function answerSelection(alternatives: Selection['alternatives'], hop: Hop): Verdict {
-  return Math.max(NO, ...alternatives.map((tests) => answerAll(tests, hop))) as Verdict;
-}
-
-function answerAll(tests: readonly FieldTest[], hop: Hop): Verdict {
-  return Math.min(YES, ...tests.map((test) => compileFieldTest(test)(hop))) as Verdict;
+/** The least answer of a hop to several tests. */
+export function answerAll(sheet: Sheet, tests: readonly number[], hop: number): Verdict {
+  let least: Verdict = YES;
+  for (let i = 0; i < tests.length && least !== NO; i++) {
+    const verdict = sheet.answer(tests[i]!, hop);
+    if (verdict < least) {
+      least = verdict;
+    }
+  }
+  return least;
 }
 
 /** Fields that most spans of a kind have, with values that many share: a test of them rarely rules anything out. */
