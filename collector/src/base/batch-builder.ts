@@ -8,6 +8,7 @@ import {
   TAG_NUMBER,
   TAG_STRING,
 } from './span-batch.ts';
+import { StringTable } from './string-table.ts';
 
 const SPANS_FIRST = 64;
 const ATTRS_FIRST = 512;
@@ -70,12 +71,11 @@ class AttributeColumns {
  * span. After `build()`, `reset()` starts another batch in the same memory; the built one is a copy and stays whole.
  */
 export class BatchBuilder {
-  #strings: string[] = [];
+  readonly #strings = new StringTable();
   #keys: string[] = [];
   #lists: (readonly (string | number | boolean)[])[] = [];
   #resources: Resource[] = [];
   #scopes: Scope[] = [];
-  readonly #stringIds = new Map<string, number>();
   readonly #keyIds = new Map<string, number>();
   #spans = 0;
   #traceId = new Uint32Array(SPANS_FIRST * 4);
@@ -111,16 +111,7 @@ export class BatchBuilder {
 
   /** Position of `text` in the batch's string table. */
   string(text: string): number {
-    const known = this.#stringIds.get(text);
-    if (known !== undefined) return known;
-    const id = this.#strings.push(text) - 1;
-    this.#stringIds.set(text, id);
-    return id;
-  }
-
-  /** The same for a text that is not worth looking up, because it hardly repeats: a position of its own. */
-  freshString(text: string): number {
-    return this.#strings.push(text) - 1;
+    return this.#strings.add(text);
   }
 
   /** Key id of an attribute name: its field id, or one of this batch. */
@@ -273,7 +264,7 @@ export class BatchBuilder {
     this.#linkFrom[n] = this.#links;
     return {
       count: n,
-      strings: this.#strings,
+      strings: this.#strings.texts,
       keys: this.#keys,
       lists: this.#lists,
       resources: this.#resources,
@@ -309,12 +300,11 @@ export class BatchBuilder {
 
   /** Forgets all rows; the memory stays for the next batch unless it has become unusually large. */
   reset(): void {
-    this.#strings = [];
+    this.#strings.reset();
     this.#keys = [];
     this.#lists = [];
     this.#resources = [];
     this.#scopes = [];
-    this.#stringIds.clear();
     this.#keyIds.clear();
     this.#spans = 0;
     this.#events = 0;

@@ -9,6 +9,7 @@ export class ByteTable<T> {
   readonly #mask: number;
   readonly #bytesMax: number;
   readonly #store: Uint8Array;
+  readonly #storeView: DataView;
   readonly #hashes: Int32Array;
   readonly #owners: Int32Array;
   readonly #lengths: Int32Array;
@@ -23,13 +24,14 @@ export class ByteTable<T> {
     this.#mask = entries / WAYS - 1;
     this.#bytesMax = bytesMax;
     this.#store = new Uint8Array(entries * bytesMax);
+    this.#storeView = new DataView(this.#store.buffer);
     this.#hashes = new Int32Array(entries);
     this.#owners = new Int32Array(entries);
     this.#lengths = new Int32Array(entries).fill(-1);
     this.#values = new Array<T | undefined>(entries).fill(undefined);
   }
 
-  find(bytes: Uint8Array, from: number, to: number, owner: number): T | undefined {
+  find(bytes: DataView, from: number, to: number, owner: number): T | undefined {
     const length = to - from;
     if (length > this.#bytesMax) {
       this.ascii = false;
@@ -39,14 +41,15 @@ export class ByteTable<T> {
     let seen = 0;
     let i = from;
     for (const fourths = to - 3; i < fourths; i += 4) {
-      const word = bytes[i]! | (bytes[i + 1]! << 8) | (bytes[i + 2]! << 16) | (bytes[i + 3]! << 24);
+      const word = bytes.getInt32(i, true);
       seen |= word;
       hash = Math.imul(hash ^ word, 0x85ebca6b);
       hash ^= hash >>> 15;
     }
     for (; i < to; i++) {
-      seen |= bytes[i]!;
-      hash = Math.imul(hash ^ bytes[i]!, 0xc2b2ae35);
+      const byte = bytes.getUint8(i);
+      seen |= byte;
+      hash = Math.imul(hash ^ byte, 0xc2b2ae35);
     }
     hash ^= hash >>> 13;
     this.#hash = hash;
@@ -83,10 +86,12 @@ export class ByteTable<T> {
     this.#values.fill(undefined);
   }
 
-  #holds(entry: number, bytes: Uint8Array, from: number, length: number): boolean {
-    const store = this.#store;
+  #holds(entry: number, bytes: DataView, from: number, length: number): boolean {
+    const store = this.#storeView;
     const at = entry * this.#bytesMax;
-    for (let i = 0; i < length; i++) if (store[at + i] !== bytes[from + i]) return false;
+    let i = 0;
+    for (; i + 4 <= length; i += 4) if (store.getInt32(at + i, true) !== bytes.getInt32(from + i, true)) return false;
+    for (; i < length; i++) if (store.getUint8(at + i) !== bytes.getUint8(from + i)) return false;
     return true;
   }
 }

@@ -104,13 +104,10 @@ export class Judge {
       case 'canonical':
         return new Verdict(CANONICAL[action.by](scrubText(text, found, KEEP_DOTTED)), found);
       case 'number':
-        return DIGITS.test(text) ? new Verdict(Number(text)) : new Verdict(scrubText(text, found), found);
+        if (!DIGITS.test(text)) return new Verdict(scrubText(text, found), found);
+        return this.number(action, rank, Number(text)) ?? new Verdict(Number(text));
       case 'list':
-        return this.list(
-          action,
-          rank,
-          text.split(/[\s,]+/, LIST_TEXTS_MAX).filter((part) => part !== ''),
-        );
+        return this.#splitList(text);
       case 'hold':
         return new Verdict(undefined, found, [
           { slot: this.#slots.rpcService, rank, verdict: new Verdict(scrubText(text, found), found) },
@@ -147,6 +144,16 @@ export class Judge {
     return new Verdict(clean, found);
   }
 
+  /** Scrubbed before it is split: the parts of a phone number or the lines of a key give no detector a hold. */
+  #splitList(text: string): Verdict {
+    const found: Category[] = [];
+    const parts = scrubText(text, found).split(/[\s,]+/, LIST_TEXTS_MAX);
+    return new Verdict(
+      parts.filter((part) => part !== ''),
+      found,
+    );
+  }
+
   #item(item: number | boolean, found: Category[]): Scalar {
     if (typeof item === 'boolean' || item < 1e12 || !isPaymentCard(String(item))) return item;
     found.push('payment_card');
@@ -168,7 +175,8 @@ export class Judge {
 
   #pseudonym(domain: Parameters<Pseudonym>[0], trusted: boolean, text: string): Verdict {
     if (text === '') return NOTHING;
-    if (trusted && PSEUDONYM.test(text)) {
+    // A German IBAN has 22 characters too.
+    if (trusted && PSEUDONYM.test(text) && classifyText(text).length === 0) {
       // Kept only on spans of our own instrumentation when it could also be a raw session id; see SpanRow.finish.
       return domain === 'session' ? this.#hashed(domain, text, text) : new Verdict(text);
     }

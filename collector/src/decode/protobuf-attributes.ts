@@ -84,7 +84,7 @@ export class ProtobufAttributes {
   }
 
   #plan(from: number, to: number): NamePlan | undefined {
-    const known = this.#names.find(this.#bytes, from, to, 0);
+    const known = this.#names.find(this.#reader.view, from, to, 0);
     if (known !== undefined) return known;
     const plan = this.#writer.plan(this.#text(from, to, this.#names.ascii));
     if (plan !== undefined) this.#names.insert(this.#bytes, from, to, 0, plan);
@@ -128,7 +128,7 @@ export class ProtobufAttributes {
   /** The verdict on a text under a route. */
   verdict(route: Route, from: number, to: number): Verdict {
     if (route.misses > MISSES_MAX && route.misses * 2 > route.hits) return this.#rawVerdict(route, from, to);
-    const known = this.#values.find(this.#bytes, from, to, route.id);
+    const known = this.#values.find(this.#reader.view, from, to, route.id);
     if (known !== undefined) {
       route.hits++;
       return known;

@@ -18,6 +18,7 @@ const ASSIGNED = 16;
 const QUERY = 32;
 const IBAN = 64;
 const AUTHORITY = 128;
+const ENCODED = 256;
 
 const DIGIT_SEQUENCE_MIN = 9;
 const TOKEN_CHARS_MIN = 16;
@@ -47,6 +48,8 @@ HINTS[35] = QUERY; // #
 /** Between digits of one number these do not occur: `,` `/` `:`. */
 const ENDS_NUMBER = new Uint8Array(128);
 for (const sign of ',/:') ENDS_NUMBER[sign.charCodeAt(0)] = 1;
+
+const isHexDigit = (code: number): boolean => (code >= 48 && code <= 57) || ((code | 32) >= 97 && (code | 32) <= 102);
 
 /** Two letters and two digits. */
 function isIbanStart(text: string, at: number): boolean {
@@ -107,7 +110,8 @@ export function suspects(text: string): number {
     found |= HINTS[code]!;
     if (code === 58) colons++;
     else if (code === 32 || code === 43) blanks++;
-    else if (code === 37 && text.charCodeAt(i + 1) === 52 && text.charCodeAt(i + 2) === 48) found |= AT;
+    else if (code === 37 && isHexDigit(text.charCodeAt(i + 1)) && isHexDigit(text.charCodeAt(i + 2)))
+      found |= ENCODED | AT;
     else if (code === 47 && text.charCodeAt(i - 1) === 47 && text.charCodeAt(i - 2) === 58) found |= AUTHORITY | TOKEN;
   }
   if (mark > 0 && token >= TOKEN_CHARS_MIN) found |= TOKEN;
@@ -138,6 +142,32 @@ function reduceUrls(text: string, flags: number, found: Category[]): string {
   return reduced;
 }
 
+const WORD = /[^\s"'<>]+/g;
+const ESCAPES = /(?:%[0-9A-Fa-f]{2})+/g;
+/** URLs inside of URLs are encoded twice. */
+const ENCODINGS_MAX = 2;
+
+/**
+ * Percent-encoding hides blanks, plus signs and digits from every detector: a word that tells more when it is decoded
+ * takes its decoded form.
+ */
+function revealed(text: string): string {
+  return text.replace(WORD, (word) => {
+    if (!word.includes('%')) return word;
+    let plain = word;
+    for (let i = 0; i < ENCODINGS_MAX && plain.includes('%'); i++) plain = plain.replace(ESCAPES, decodedEscapes);
+    return classifyText(plain).length > classifyText(word).length ? plain : word;
+  });
+}
+
+function decodedEscapes(escapes: string): string {
+  try {
+    return decodeURIComponent(escapes);
+  } catch {
+    return escapes;
+  }
+}
+
 /** What scrubText may leave alone, because the attribute's own meaning asks for it. */
 export const KEEP_NOTHING = 0;
 /** Dotted numbers are versions, not addresses (user agents, versions). */
@@ -152,6 +182,10 @@ export function scrubText(text: string, found: Category[], keep = KEEP_NOTHING):
   if (flags === 0) return text;
   const hits: Hit[] = [];
   const reduced = reduceUrls(text, flags, found);
+  if ((flags & ENCODED) !== 0) {
+    const plain = revealed(reduced);
+    if (plain !== reduced) return scrubText(plain, found, keep | ENCODED);
+  }
   findHits(reduced, flags, hits);
   if (hits.length === 0) return reduced;
   const masked = maskHits(reduced, hits);
