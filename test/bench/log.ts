@@ -284,12 +284,14 @@ function measureStore(folder: string, spansWanted: number): void {
   }
   cpu += cpuUs(() => settle(log, offset, steps));
   print('merge', `${toText(cpu / spans)} us CPU/span, a step: ${ms(steps)}`);
-  const { segments, pendingRecords } = log.stats();
+  const { segments, pendingRecords, usedBytes } = log.stats();
   log.close();
+  const fileBytes = statSync(join(directory, 'spans.db')).size;
   print(
     'on disk',
-    `${toText(statSync(join(directory, 'spans.db')).size / spans)} B/span all-in: ${toText(spans)} spans, ${segments} segments, ${pendingRecords} records not merged`,
+    `${toText(usedBytes / spans)} B/span all-in (${toText(fileBytes / spans)} with room for the next appends)`,
   );
+  print('', `${toText(spans)} spans, ${segments} segments, ${pendingRecords} records not merged`);
 
   const reader = openSpanLogReader(directory);
   const random = createRandom(3);
@@ -297,11 +299,17 @@ function measureStore(folder: string, spansWanted: number): void {
   reader.readTrace(traceIds[0]!);
   print('first lookup', `${toText(performance.now() - first)} ms`);
   const present: number[] = [];
+  const presentCpu: number[] = [];
   const absent: number[] = [];
   for (let n = 0; n < LOOKUPS; n++) {
     const traceId = traceIds[random.below(traceIds.length)]!;
+    let found: SpanBatch | undefined;
     const start = performance.now();
-    const found = reader.readTrace(traceId);
+    presentCpu.push(
+      cpuUs(() => {
+        found = reader.readTrace(traceId);
+      }) / 1000,
+    );
     present.push(performance.now() - start);
     if (found === undefined) throw new Error(`trace ${traceId} is gone`);
     const absentStart = performance.now();
@@ -309,6 +317,7 @@ function measureStore(folder: string, spansWanted: number): void {
     absent.push(performance.now() - absentStart);
   }
   print('trace by id', ms(present));
+  print('trace by id, CPU', ms(presentCpu));
   print('absent trace', ms(absent));
   reader.close();
 }

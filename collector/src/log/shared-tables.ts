@@ -18,14 +18,28 @@ export class SharedTables {
   readonly #scopeIds = new Map<string, number>();
   readonly #keyIds = new Map<string, number>();
 
+  /** Spelled out, not `intern`: it runs for every string of everything stored. */
+  #addStrings(texts: readonly string[]): Uint32Array {
+    const ids = this.#stringIds;
+    const table = this.strings;
+    const positions = new Uint32Array(texts.length);
+    for (let i = 0; i < texts.length; i++) {
+      const text = texts[i]!;
+      let id = ids.get(text);
+      if (id === undefined) {
+        id = table.length;
+        table.push(text);
+        ids.set(text, id);
+      }
+      positions[i] = id;
+    }
+    return positions;
+  }
+
   /** The positions here of a batch's own tables. */
   add(batch: SpanBatch): TablePositions {
-    const { strings } = batch;
-    const string = new Uint32Array(strings.length);
-    for (let i = 0; i < strings.length; i++)
-      string[i] = intern(this.#stringIds, this.strings, strings[i]!, strings[i]!);
     return {
-      string,
+      string: this.#addStrings(batch.strings),
       list: Uint32Array.from(batch.lists, (list) => intern(this.#listIds, this.lists, toKey(list), list)),
       resource: Uint32Array.from(batch.resources, (resource) =>
         intern(this.#resourceIds, this.resources, toKey(resource), resource),
