@@ -21,6 +21,8 @@ import { Traffic } from './support/traffic.ts';
 const SEED = 23;
 const FLIGHTS = 3;
 const ATTACKS = { 'access/unauthorized-effect': 3, 'exposure/unauthenticated-sensitive-read': 4 } as const;
+const LEGACY: Omit<OtlpGroup, 'spans'> = { resource: { 'service.name': 'legacy' }, scope: 'http' };
+const LEGACY_CALLS = 14;
 const SETTINGS = {
   SPANWARDEN_TIME: 'event',
   SPANWARDEN_HASH_KEY: 'scan-equals-serve-0123456789abcdef',
@@ -49,11 +51,35 @@ const traffic = new Traffic({
   startMs: Date.parse('2026-03-02T10:00:00Z'),
   attacks: ATTACKS,
 });
-const everySpan: readonly Sent[] = Array.from({ length: FLIGHTS }, (_, flight) =>
+/** A service with a stock SDK of old: raw identities, which the key turns into pseudonyms, and a token in its URL. */
+const legacySpans: readonly Sent[] = Array.from({ length: LEGACY_CALLS }, (_, i) => {
+  const startUnixNano = BigInt(Date.parse('2026-03-05T06:00:00Z') + i * 60_000) * 1_000_000n;
+  return {
+    group: LEGACY,
+    span: {
+      traceId: (0xfeed_0000 + i).toString(16).padStart(32, 'c'),
+      spanId: (0xfeed_0000 + i).toString(16).padStart(16, 'd'),
+      parentSpanId: '',
+      name: 'GET',
+      kind: 'server',
+      startUnixNano,
+      endUnixNano: startUnixNano + 3_000_000n,
+      attributes: {
+        'http.method': 'GET',
+        'http.target': `/reset/${i % 2 === 0 ? 'mail' : 'phone'}?token=Ab3dE6gH9jK2&lang=en`,
+        'http.status_code': 200,
+        'enduser.id': `customer-${i % 3}`,
+        'net.sock.peer.addr': '198.51.100.7',
+      },
+    },
+  };
+});
+const trafficSpans: readonly Sent[] = Array.from({ length: FLIGHTS }, (_, flight) =>
   Array.from({ length: traffic.flightRequests }, (__, request) => traffic.group(flight, request)),
 )
   .flat()
   .flatMap(({ spans, ...group }) => spans.map((span) => ({ group, span })));
+const everySpan = [...trafficSpans, ...legacySpans];
 const random = createRandom(SEED);
 
 /** All spans in an order of their own, cut into exports of 1 to `spansMax`. */
@@ -155,7 +181,9 @@ describe('a server and a scan over the same spans', () => {
     const counts = new Map<string, number>();
     for (const finding of scanned.findings as readonly (Item & { rule: { id: string }; count: number })[])
       counts.set(finding.rule.id, (counts.get(finding.rule.id) ?? 0) + finding.count);
-    expect(counts).toEqual(traffic.truth(FLIGHTS).attacks);
+    expect(counts).toEqual(
+      new Map([...traffic.truth(FLIGHTS).attacks, ['exposure/sensitive-data-in-url', LEGACY_CALLS]]),
+    );
   });
 
   it('raise the same findings: ids, fingerprints, times, counts, evidence, every field of the contract', () => {
