@@ -62,6 +62,9 @@ export function compileRule(rule: PathRule, ref: RuleRef, tree: Tree, sheet: She
           answerYes(path, outcome);
           return;
         }
+        if (!run.sawUnknown && !run.isExhausted && !run.isEachCut) {
+          return;
+        }
       }
       answerMaybe(path, outcome);
     },

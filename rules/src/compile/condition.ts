@@ -3,7 +3,7 @@ import type { Value } from '../model/value.ts';
 import { compileAbsence, compileField } from './absence.ts';
 import { compareInterval, compileAggregate } from './aggregate.ts';
 import { JOIN_LIMITS, type Run } from './run.ts';
-import { GENEROUS, opposite, type Reading, UNKNOWN, type Verdict } from './verdict.ts';
+import { opposite, type Reading, UNKNOWN, type Verdict } from './verdict.ts';
 import type { CompiledWhere } from './where.ts';
 
 /**
@@ -67,8 +67,11 @@ class ConditionCompiler {
 
   #aggregate(aggregate: Aggregate, next: Step): Step {
     const interval = compileAggregate(aggregate, this.#scope.names);
-    return (run, reading) =>
-      compareInterval(interval(run), aggregate.comparison, aggregate.bound) >= reading && next(run, reading);
+    return (run, reading) => {
+      const verdict = compareInterval(interval(run), aggregate.comparison, aggregate.bound);
+      run.sawUnknown ||= verdict === UNKNOWN;
+      return verdict >= reading && next(run, reading);
+    };
   }
 
   /** No span of the left name stands in the relation to the bound right one while its where clauses hold. */
@@ -156,7 +159,12 @@ class ConditionCompiler {
     const proceed: Step = (run, reading) => {
       for (let i = 0; i < wheres.length; i++) {
         const where = wheres[i]!;
-        if (isBound(run, where) && where.test(run) < reading) {
+        if (!isBound(run, where)) {
+          continue;
+        }
+        const verdict = where.test(run);
+        run.sawUnknown ||= verdict === UNKNOWN;
+        if (verdict < reading) {
           return false;
         }
       }
@@ -175,8 +183,12 @@ class ConditionCompiler {
     const absent = compileAbsence(each.field);
     return (run, reading, hop) => {
       const value = read(run.path.hops[hop]!);
-      if (value === undefined && (reading !== GENEROUS || absent(run.path.hops[hop]!) !== UNKNOWN)) {
-        return false;
+      if (value === undefined) {
+        const verdict = absent(run.path.hops[hop]!);
+        run.sawUnknown ||= verdict === UNKNOWN;
+        if (verdict < reading) {
+          return false;
+        }
       }
       run.bound[name] = hop;
       const isDone = forEachElement(run, value, () => proceed(run, reading));

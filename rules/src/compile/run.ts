@@ -4,7 +4,7 @@ import { startsAfter } from './order.ts';
 import { answerAll, type CompiledSelection } from './selection.ts';
 import type { Sheet } from './sheet.ts';
 import type { Tree } from './tree.ts';
-import { NO, type Reading, STRICT, type Verdict, YES } from './verdict.ts';
+import { NO, type Reading, STRICT, UNKNOWN, type Verdict, YES } from './verdict.ts';
 
 /** What one rule may spend on one call path. Reaching the budget is an answer of its own, never silence. */
 export const JOIN_LIMITS = { visitsMax: 20_000, matchesMax: 64, eachMax: 16 } as const;
@@ -48,6 +48,8 @@ export class Run {
   isEachCut = false;
   /** An order of two hops could not be told. */
   hasUnknownOrder = false;
+  /** Some answer was neither yes nor no. While this is false, the generous reading can find nothing that the strict did not. */
+  sawUnknown = false;
   #visits = 0;
   readonly #sets: readonly HopSet[];
   readonly #onSteps = (steps: number): void => {
@@ -75,17 +77,21 @@ export class Run {
     this.isExhausted = false;
     this.isEachCut = false;
     this.hasUnknownOrder = false;
+    this.sawUnknown = false;
     this.#visits = 0;
   }
 
   /** Hops that a selection surely holds (strict), or may hold (generous). */
   candidates(selection: number, reading: Reading): readonly number[] {
     const set = this.#fill(selection);
+    this.sawUnknown ||= set.possible.length > set.sure.length;
     return reading === STRICT ? set.sure : set.possible;
   }
 
   verdict(selection: number, hop: number): Verdict {
-    return this.#fill(selection).verdicts[hop] as Verdict;
+    const verdict = this.#fill(selection).verdicts[hop] as Verdict;
+    this.sawUnknown ||= verdict === UNKNOWN;
+    return verdict;
   }
 
   /** Counts one candidate; true when the budget is spent and the search must end. */
@@ -97,7 +103,8 @@ export class Run {
 
   order(a: number, b: number): Verdict {
     const verdict = startsAfter(this.path, a, b, this.#onSteps);
-    this.hasUnknownOrder ||= verdict === 1;
+    this.hasUnknownOrder ||= verdict === UNKNOWN;
+    this.sawUnknown ||= verdict === UNKNOWN;
     return verdict;
   }
 
