@@ -54,6 +54,9 @@ const FRAMES: readonly ((value: string) => string)[] = [
   (value) => `${value}: not found`,
   (value) => `see https://shop.example/p/${encodeURIComponent(value)}?x=1`,
   (value) => `k=${value};`,
+  (value) => `first line\\nsecond\\n${value}\\nthird`,
+  (value) => `取引先${value}、不明`,
+  (value) => `«${value.replaceAll(' ', '\u00a0')}»`,
   (value) => `https://shop.example/?back=${encodeURIComponent(`/p/${encodeURIComponent(value)}`)}`,
   (value) => `goto https%3A%2F%2Fshop.example%2Fp%2F${encodeURIComponent(value)} 100%`,
 ];

@@ -113,6 +113,7 @@ function needlesOf({ kind, value }: Planted): string[] {
   if (kind === 'slack-token') needles.add(value.slice(-24));
   if (/[\d ()+-]{8,}/.test(value)) needles.add(value.replace(/\D/g, ''));
   if (kind === 'iban-grouped') needles.add(value.replaceAll(' ', ''));
+  if (value.includes(' ')) needles.add(value.replaceAll(' ', '\u00a0'));
   // An encoding of three bytes in four letters depends on where the value begins.
   for (const offset of [0, 1, 2]) {
     const base64 = Buffer.from('\0'.repeat(offset) + value).toString('base64');

@@ -109,12 +109,12 @@ export function findPaymentCards(text: string, hits: Hit[]): void {
 function standsAlone(text: string, from: number, to: number): boolean {
   if (from > 0) {
     const before = text.charCodeAt(from - 1);
-    if (isWord(before)) return false;
+    if (isDigit(before) || isLetter(before)) return false;
     if (before === 46 && from > 1 && isDigit(text.charCodeAt(from - 2))) return false;
   }
   if (to < text.length) {
     const after = text.charCodeAt(to);
-    if (isWord(after)) return false;
+    if (isDigit(after) || isLetter(after)) return false;
     if (after === 46 && to + 1 < text.length && isDigit(text.charCodeAt(to + 1))) return false;
   }
   return true;
@@ -211,7 +211,7 @@ export function findIbans(text: string, hits: Hit[]): void {
       else if (code !== 32 && code !== 45) break;
       to++;
     }
-    if (to < text.length && isWord(text.charCodeAt(to))) continue;
+    if (to < text.length && (isDigit(text.charCodeAt(to)) || isLetter(text.charCodeAt(to)))) continue;
     if (isIban(compact.toUpperCase())) hits.push({ from: match.index, to, category: 'iban' });
   }
 }

@@ -51,6 +51,9 @@ for (const sign of ',/:') ENDS_NUMBER[sign.charCodeAt(0)] = 1;
 
 const isHexDigit = (code: number): boolean => (code >= 48 && code <= 57) || ((code | 32) >= 97 && (code | 32) <= 102);
 
+/** n, r, t: behind a backslash they are a line end or a tab. */
+const isBlankEscape = (code: number): boolean => code === 110 || code === 114 || code === 116;
+
 /** Two letters and two digits. */
 function isIbanStart(text: string, at: number): boolean {
   const second = text.charCodeAt(at + 1) | 32;
@@ -78,7 +81,8 @@ export function suspects(text: string): number {
   let blanks = 0;
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
-    const kind = code < 128 ? CLASS[code]! : LOWER;
+    // Scripts without blanks write numbers and tokens right behind their letters.
+    const kind = code < 128 ? CLASS[code]! : OTHER;
     if (kind <= UPPER) {
       if (kind === DIGIT) {
         digits++;
@@ -94,7 +98,7 @@ export function suspects(text: string): number {
       continue;
     }
     inWord = false;
-    if (++gap > 2 || ENDS_NUMBER[code] === 1) sequence = 0;
+    if (++gap > 2 || (code < 128 && ENDS_NUMBER[code] === 1)) sequence = 0;
     if (kind === SIGN) {
       token++;
       if (code === 46) dots++;
@@ -107,8 +111,10 @@ export function suspects(text: string): number {
       token = 0;
       mark = 0;
     }
+    if (code >= 128) continue;
     found |= HINTS[code]!;
     if (code === 58) colons++;
+    else if (code === 92 && isBlankEscape(text.charCodeAt(i + 1))) i++;
     else if (code === 32 || code === 43) blanks++;
     else if (code === 37 && isHexDigit(text.charCodeAt(i + 1)) && isHexDigit(text.charCodeAt(i + 2)))
       found |= ENCODED | AT;
@@ -193,7 +199,12 @@ export function scrubText(text: string, found: Category[], keep = KEEP_NOTHING):
   return masked;
 }
 
-function findHits(text: string, flags: number, hits: Hit[]): void {
+/** Blanks that no detector knows as such: escaped ones, and those that keep a number on one line. */
+const OTHER_BLANKS = /\\[nrt]|[\u00a0\u2007\u202f]/g;
+
+function findHits(written: string, flags: number, hits: Hit[]): void {
+  // As long as before, so that every hit is where it was written.
+  const text = written.replace(OTHER_BLANKS, (blank) => (blank.length === 2 ? '  ' : ' '));
   if ((flags & TOKEN) !== 0) findIssuedSecrets(text, hits);
   if ((flags & ASSIGNED) !== 0) findAnnounced(text, hits);
   if ((flags & AT) !== 0) findEmails(text, hits);
