@@ -98,7 +98,11 @@ function createRuleSet(parsed: readonly ParsedRule[]): RuleSet {
 function toInfo({ rule, content }: ParsedRule): RuleInfo {
   const { id, version, title, level, status, tags, respond, question, description, references } = rule;
   const { falsepositives, blindspots, requires, suppress, enabled, tests, selections, exceptions } = rule;
-  const hash = sha256Hex(canonicalJson({ content, selections, exceptions }));
+  // Selections again, since here the lists are inserted; the order of keys in a document means nothing.
+  const resolved = Object.fromEntries(
+    selections.map(({ name, alternatives }) => [name, alternatives.map((all) => all.map(canonicalJson).toSorted())]),
+  );
+  const hash = sha256Hex(canonicalJson({ content, resolved, exceptions }));
   return {
     ...{ id, version, engineVersion: ENGINE_VERSION, title, level, status, hash, tags, respond },
     ...{ question, description, references, falsepositives, blindspots, requires, suppress, enabled, tests },

@@ -82,7 +82,7 @@ export function fingerprintOf(ruleId: string, key: Group['key']): string {
   return `v1:${sha256Hex(JSON.stringify([ruleId, ...key.map(([, value]) => value)]))}`;
 }
 
-/** Names by hop, lowest position first. */
+/** Names by hop; those of the first solution come first, so that what the explanation names is shown. */
 function rolesOf(rule: PathRule, run: Run, solutions: readonly Solution[]): ReadonlyMap<number, readonly string[]> {
   const roles = new Map<number, string[]>();
   const add = (hop: number, name: string): void => {
@@ -103,7 +103,7 @@ function rolesOf(rule: PathRule, run: Run, solutions: readonly Solution[]): Read
       add(hop, name);
     }
   }
-  return new Map([...roles].toSorted(([a], [b]) => a - b));
+  return roles;
 }
 
 /** A count over the whole call path for a counted name, else how many hops the match has of it. */

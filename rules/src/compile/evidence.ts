@@ -6,30 +6,28 @@ import { entryOf, serviceOf } from './entry.ts';
 export const EVIDENCE_HOPS_MAX = 20;
 const SERVICE_LINES_MAX = 4;
 
-/** Names by hop position. */
+/** Names by hop position, the hops that tell most first. */
 export type Roles = ReadonlyMap<number, readonly string[]>;
 
 /**
- * The hops that a match stands on and those that connect them, at most 20, ordered as in the call path. A hop joins
- * with its whole way to the hops chosen before it, so the result hangs together; only where even two hops are too far
- * apart do they stand alone. The way up to the entry comes last, if there is room.
+ * The hops that a match stands on and those that connect them, at most 20, ordered as in the call path. Hops are taken
+ * in the order of `roles`, each with its whole way to those before it, so that the result hangs together; only a hop
+ * whose role would not be shown at all may stand alone. The way up to the entry comes last, if there is room.
  */
 export function selectEvidence(path: CallPath, roles: Roles): readonly EvidenceHop[] {
   const chosen = new Set<number>();
-  const left: number[] = [];
-  const bound = [...roles.keys()].toSorted((a, b) => a - b);
-  for (const hop of bound) {
+  const shown = new Set<string>();
+  for (const [hop, names] of roles) {
     const way = wayTo(path, hop, chosen);
-    if (chosen.size + way.length <= EVIDENCE_HOPS_MAX) {
+    const isTooFar = chosen.size + way.length > EVIDENCE_HOPS_MAX;
+    if (!isTooFar) {
       addAll(chosen, way);
-    } else {
-      left.push(hop);
-    }
-  }
-  for (const hop of left) {
-    if (chosen.size < EVIDENCE_HOPS_MAX) {
+    } else if (names.some((name) => !shown.has(name)) && chosen.size < EVIDENCE_HOPS_MAX) {
       chosen.add(hop);
+    } else {
+      continue;
     }
+    addAll(shown, names);
   }
   const wayUp = wayTo(path, entryOf(path).index, chosen);
   if (chosen.size + wayUp.length <= EVIDENCE_HOPS_MAX) {
@@ -67,7 +65,7 @@ function ancestorsOf(path: CallPath, hop: number): readonly number[] {
   return way;
 }
 
-function addAll(set: Set<number>, members: readonly number[]): void {
+function addAll<T>(set: Set<T>, members: readonly T[]): void {
   for (const member of members) {
     set.add(member);
   }
