@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LeftOutReporter } from './test/support/left-out-reporter.ts';
 
 export default defineConfig({
   resolve: { conditions: ['source'] },
@@ -9,5 +10,6 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     pool: 'forks',
+    reporters: ['default', new LeftOutReporter()],
   },
 });

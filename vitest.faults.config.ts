@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LeftOutReporter } from './test/support/left-out-reporter.ts';
 
 /** Rigs that need a compiler, root or minutes: `npm run faults`. One after the other, since they load the machine. */
 export default defineConfig({
@@ -10,6 +11,7 @@ export default defineConfig({
     testTimeout: 900_000,
     hookTimeout: 60_000,
     pool: 'forks',
+    reporters: ['default', new LeftOutReporter()],
     fileParallelism: false,
     disableConsoleIntercept: true,
   },
