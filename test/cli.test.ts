@@ -33,7 +33,7 @@ const traffic = new Traffic({
   seed: 11,
   tracesPerFlight: 30,
   startMs: Date.parse('2026-04-01T08:00:00Z'),
-  attacks: { 'effect-without-authorization': 1, 'unauthenticated-sensitive-read': 2 },
+  attacks: { 'access/unauthorized-effect': 1, 'exposure/unauthenticated-sensitive-read': 2 },
 });
 const lines = Array.from({ length: traffic.flightRequests }, (_, request) =>
   toJsonRequest([traffic.group(0, request)]),

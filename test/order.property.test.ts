@@ -13,7 +13,7 @@ const traffic = new Traffic({
   seed: 7,
   tracesPerFlight: 40,
   startMs: Date.parse('2026-03-02T10:00:00Z'),
-  attacks: { 'effect-without-authorization': 2, 'unauthenticated-sensitive-read': 3 },
+  attacks: { 'access/unauthorized-effect': 2, 'exposure/unauthenticated-sensitive-read': 3 },
 });
 
 interface Sent {

@@ -20,6 +20,9 @@ export function toText(value: number): string {
   return value.toFixed(Math.abs(value) >= 10 ? 1 : 2);
 }
 
+const toRatio = (value: number, other: number): string =>
+  Number.isFinite(value / other) ? `${(value / other).toFixed(2)}x` : '-';
+
 /** The figures as an aligned table. */
 export function toTable(figures: readonly Figure[]): string {
   const rows = figures.map((figure) => {
@@ -29,9 +32,9 @@ export function toTable(figures: readonly Figure[]): string {
       figure.measure,
       `${toText(figure.value)} ${figure.unit}`,
       ceiling === undefined ? '' : `${toText(ceiling.value)} (${ceiling.name})`,
-      ceiling === undefined ? '' : `${(figure.value / ceiling.value).toFixed(2)}x`,
+      ceiling === undefined ? '' : toRatio(figure.value, ceiling.value),
       naive === undefined ? '' : toText(naive),
-      naive === undefined ? '' : `${(figure.value / naive).toFixed(2)}x`,
+      naive === undefined ? '' : toRatio(figure.value, naive),
       gate === undefined ? '' : `${gate.atLeast ? '>=' : '<='} ${toText(gate.bound)}`,
       verdict === undefined ? '' : verdict ? 'ok' : 'MISSED',
     ];

@@ -110,11 +110,11 @@ export async function runUnderKills(settings: KillSettings): Promise<KillRun> {
 /** `trace/span` of every acknowledged span that the collector does not give back, or gives back more than once. */
 export async function unaccounted(
   collector: CollectorProcess,
-  ledger: Ledger,
+  acknowledged: readonly (readonly [flight: number, request: number])[],
   traffic: Traffic,
 ): Promise<{ missing: string[]; repeated: string[] }> {
   const wanted = new Map<string, Set<string>>();
-  for (const [flight, request] of ledger.entries()) {
+  for (const [flight, request] of acknowledged) {
     for (const key of traffic.spanKeys(flight, request)) {
       const [traceId, spanId] = key.split('/') as [string, string];
       const spans = wanted.get(traceId);

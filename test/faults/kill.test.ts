@@ -45,7 +45,7 @@ describe('kill -9 with a ledger', () => {
       env: { NAIVE_ACK: 'early' },
       spansPerSecond: 4_000,
     });
-    const { missing } = await unaccounted(careless.collector, careless.ledger, traffic());
+    const { missing } = await unaccounted(careless.collector, careless.ledger.entries(), traffic());
     say(
       `kill -9, early acknowledgement, seed ${seed}: ${missing.length} acknowledged spans lost by ${careless.kills} kills`,
     );
@@ -54,14 +54,17 @@ describe('kill -9 with a ledger', () => {
 
   it('finds no loss of a server that commits before it answers', async () => {
     const careful = await run({ kills: 5, flights: 1, program: naive, spansPerSecond: 4_000 });
-    expect(await unaccounted(careful.collector, careful.ledger, traffic())).toEqual({ missing: [], repeated: [] });
+    expect(await unaccounted(careful.collector, careful.ledger.entries(), traffic())).toEqual({
+      missing: [],
+      repeated: [],
+    });
   });
 
   it('loses nothing acknowledged and counts nothing twice', async () => {
     const env = { SPANWARDEN_ASSEMBLE_IDLE_MS: '700' };
     const killed = await run({ kills: KILLS, flights: 10, env, spansPerSecond: 8_000 });
     await untilSettled(killed.collector);
-    const { missing, repeated } = await unaccounted(killed.collector, killed.ledger, traffic());
+    const { missing, repeated } = await unaccounted(killed.collector, killed.ledger.entries(), traffic());
     const outcome = await readOutcome(killed.collector);
     const truth = traffic().truth(killed.flights);
     const slowest = Math.max(...killed.readyMs);

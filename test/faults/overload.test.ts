@@ -10,7 +10,7 @@ import { expectedCounts, readOutcome, untilSettled } from '../support/outcome.ts
 import { chosenSeed } from '../support/random.ts';
 import { Traffic } from '../support/traffic.ts';
 
-const FLIGHTS = 60;
+const FLIGHTS = 30;
 const MIB = 1024 * 1024;
 const folder = mkdtempSync(join(tmpdir(), 'spanwarden-overload-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -28,7 +28,7 @@ describe('overload', () => {
     const collector = await CollectorProcess.start({
       dataDir: folder,
       nodeArgs: ['--max-old-space-size=256'],
-      env: { SPANWARDEN_ASSEMBLE_IDLE_MS: '2000', SPANWARDEN_IN_FLIGHT_BYTES_MAX: String(6 * MIB) },
+      env: { SPANWARDEN_ASSEMBLE_IDLE_MS: '2000', SPANWARDEN_IN_FLIGHT_BYTES_MAX: String(8 * MIB) },
     });
     const failures = new Map<string, number>();
     const wrong: Answer[] = [];
@@ -49,7 +49,7 @@ describe('overload', () => {
         {
           exporter,
           inFlight: 60,
-          retryMs: 100,
+          retryMs: 500,
           bytesOf: (n) => traffic.request(Math.floor(n / traffic.flightRequests), n % traffic.flightRequests),
           onFailed,
           stopped: () => collector.exit !== undefined,
