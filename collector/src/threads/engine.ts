@@ -83,6 +83,7 @@ export async function startEngine(
 
   function onPipeline(message: FromPipeline): void {
     if (message.type === 'counters') reported.set('pipeline', message);
+    else if (message.type === 'notice') logger.error(message.message);
     else if (message.type === 'rejected') reject(exports, message.id, new RejectedError(message.code, message.message));
     else if (message.type === 'bug') {
       logger.error({ stage: message.stage }, message.message);
@@ -92,6 +93,7 @@ export async function startEngine(
 
   function onWriter(message: FromWriter): void {
     if (message.type === 'counters') reported.set('writer', message);
+    else if (message.type === 'notice') logger.error(message.message);
     else if (message.type === 'acks') {
       for (const { id, rejectedSpans, message: why } of message.acks) {
         exports.get(id)?.resolve({ rejectedSpans, message: why });

@@ -25,8 +25,15 @@ export type ToPipeline =
     }
   | { readonly type: 'drain' };
 
+/** Something that the operator should read in the log; holds no value of a span. */
+export interface Notice {
+  readonly type: 'notice';
+  readonly message: string;
+}
+
 /** pipeline -> main */
 export type FromPipeline =
+  | Notice
   | { readonly type: 'ready' }
   | { readonly type: 'rejected'; readonly id: number; readonly code: RejectedCode; readonly message: string }
   | { readonly type: 'bug'; readonly id: number | undefined; readonly stage: string; readonly message: string }
@@ -60,6 +67,7 @@ export type ToWriterFromMain =
 
 /** writer -> main */
 export type FromWriter =
+  | Notice
   | { readonly type: 'ready'; readonly checkpoint: Checkpoint | undefined }
   | { readonly type: 'acks'; readonly acks: readonly Ack[] }
   | { readonly type: 'failed'; readonly code: UnavailableCode; readonly message: string }
@@ -74,6 +82,7 @@ export interface ReaderCall {
   readonly argument: unknown;
 }
 export interface ReaderAnswer {
+  readonly type: 'answer';
   readonly id: number;
   readonly result: unknown;
   readonly error: string | undefined;

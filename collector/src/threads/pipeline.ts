@@ -40,10 +40,14 @@ const { config, writerPort, durable, checkpoint: lastCheckpoint } = workerData a
 const main = parentPort!;
 const durableOffset = new BigInt64Array(durable);
 const counters = new Counters();
-const log = openSpanLogReader(config.dataDir, { counters });
+const tell = (message: FromPipeline): void => main.postMessage(message);
+const log = openSpanLogReader(config.dataDir, {
+  counters,
+  onDamage: ({ what, id, reason }) =>
+    tell({ type: 'notice', message: `damaged ${what} ${id} in the span log: ${reason}` }),
+});
 const store = openStoreReader(config.dataDir, { assembleIdleMs: config.limits.assembleIdleMs });
 
-const tell = (message: FromPipeline): void => main.postMessage(message);
 const write = (message: ToWriter, transfer: ArrayBuffer[] = []): void => writerPort.postMessage(message, transfer);
 
 /** Offsets below this were handed to the writer. */

@@ -1,7 +1,7 @@
 import type { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import type { ApiBackend } from '../serve/api.ts';
-import type { ReaderAnswer, ReaderCall, ThreadConfig } from './messages.ts';
+import type { Notice, ReaderAnswer, ReaderCall, ThreadConfig } from './messages.ts';
 import { startWorker } from './start.ts';
 
 /** The read side of the API, answered by the reader thread. */
@@ -18,7 +18,12 @@ export async function startQueries(config: ThreadConfig, logger: Logger): Promis
 
   async function start(): Promise<Worker> {
     const { worker: started } = await startWorker('reader', { workerData: { config } });
-    started.on('message', ({ id, result, error }: ReaderAnswer) => {
+    started.on('message', (message: ReaderAnswer | Notice) => {
+      if (message.type === 'notice') {
+        logger.error(message.message);
+        return;
+      }
+      const { id, result, error } = message;
       const call = calls.get(id);
       calls.delete(id);
       if (error === undefined) call?.resolve(result as never);

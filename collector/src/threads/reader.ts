@@ -2,13 +2,16 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { openSpanLogReader } from '../log/reader.ts';
 import { openStoreReader } from '../store/reader.ts';
 import { createTraceView } from '../trace-view.ts';
-import type { ReaderAnswer, ReaderCall, ThreadConfig } from './messages.ts';
+import type { Notice, ReaderAnswer, ReaderCall, ThreadConfig } from './messages.ts';
 
 /** The reader thread: questions of the API in, answers out, over read-only connections. It never delays a commit. */
 
 const { config } = workerData as { readonly config: ThreadConfig };
 const main = parentPort!;
-const log = openSpanLogReader(config.dataDir, {});
+const log = openSpanLogReader(config.dataDir, {
+  onDamage: ({ what, id, reason }) =>
+    main.postMessage({ type: 'notice', message: `damaged ${what} ${id} in the span log: ${reason}` } satisfies Notice),
+});
 const store = openStoreReader(config.dataDir, { assembleIdleMs: config.limits.assembleIdleMs });
 const traceView = createTraceView(config, log, store);
 
@@ -21,9 +24,14 @@ function answer({ method, argument }: ReaderCall): unknown {
 main.on('message', (call: ReaderCall) => {
   let reply: ReaderAnswer;
   try {
-    reply = { id: call.id, result: answer(call), error: undefined };
+    reply = { type: 'answer', id: call.id, result: answer(call), error: undefined };
   } catch (error) {
-    reply = { id: call.id, result: undefined, error: error instanceof Error ? error.message : String(error) };
+    reply = {
+      type: 'answer',
+      id: call.id,
+      result: undefined,
+      error: error instanceof Error ? error.message : String(error),
+    };
   }
   main.postMessage(reply);
 });

@@ -19,9 +19,10 @@ interface WriterData {
   readonly durable: SharedArrayBuffer;
 }
 
-/** Between two steps of merging or retention while there is more to do, and while there is not. */
-const MAINTAIN_BUSY_MS = 10;
+/** Between two steps of merging or retention while there is nothing to do. */
 const MAINTAIN_IDLE_MS = 250;
+/** Between two runs of the store's retention while there is more to do. */
+const RETAIN_BUSY_MS = 100;
 const COUNTERS_MS = 500;
 const STORE_COUNTS_MS = 5000;
 const RETAIN_MS = 10 * 60_000;
@@ -33,11 +34,14 @@ const { config, pipelinePort, durable } = workerData as WriterData;
 const main = parentPort!;
 const durableOffset = new BigInt64Array(durable);
 const counters = new Counters();
+const tell = (message: FromWriter): void => main.postMessage(message);
 const store = openStore(config.dataDir, { assembleIdleMs: config.limits.assembleIdleMs, counters });
 const log = openSpanLog(config.dataDir, {
   retentionDays: config.retentionDays,
   maxBytes: config.retentionBytesMax,
   counters,
+  onDamage: ({ what, id, reason }) =>
+    tell({ type: 'notice', message: `damaged ${what} ${id} in the span log: ${reason}` }),
   nextOffsetAtLeast: store.checkpoint()?.nextOffset ?? 0,
 });
 
@@ -47,9 +51,8 @@ let scheduled = false;
 let maintainAtMs = 0;
 let retainAtMs = performance.now() + RETAIN_MS;
 let failed = false;
+let stopped = false;
 let horizonOffset = store.checkpoint()?.horizonOffset ?? 0;
-
-const tell = (message: FromWriter): void => main.postMessage(message);
 
 function publishDurable(): void {
   Atomics.store(durableOffset, 0, BigInt(log.nextOffset()));
@@ -155,21 +158,22 @@ function pinEvidence({ matches }: StoreDelta): void {
 /** One step at a time, between two groups of appends, so that no acknowledgement waits long for it. */
 function maintain(): void {
   const startMs = performance.now();
-  if (failed || startMs < maintainAtMs) return;
+  if (failed || stopped || startMs < maintainAtMs) return;
   try {
     const more = log.maintain({ horizonOffset, nowUs: Date.now() * 1000 });
     const endMs = performance.now();
     counters.add('stage_seconds_total', (endMs - startMs) / 1000, 'merge');
-    maintainAtMs = endMs + (more ? MAINTAIN_BUSY_MS : MAINTAIN_IDLE_MS);
+    maintainAtMs = more ? endMs : endMs + MAINTAIN_IDLE_MS;
+    if (more && !scheduled) setImmediate(maintain);
     if (endMs >= retainAtMs) {
-      const { more } = store.retain(Date.now() * 1000, { traceMarkDays: config.retentionDays });
-      retainAtMs = endMs + (more ? MAINTAIN_BUSY_MS : RETAIN_MS);
+      const { more: pending } = store.retain(Date.now() * 1000, { traceMarkDays: config.retentionDays });
+      retainAtMs = endMs + (pending ? RETAIN_BUSY_MS : RETAIN_MS);
     }
   } catch (error) {
     fail(error);
   }
 }
-const maintenance = setInterval(maintain, MAINTAIN_BUSY_MS);
+const maintenance = setInterval(maintain, MAINTAIN_IDLE_MS);
 
 let storeGauges: CounterRows = [];
 let storeGaugesAtMs = Number.NEGATIVE_INFINITY;
@@ -200,6 +204,8 @@ function report(): void {
 const reporting = setInterval(report, COUNTERS_MS);
 
 function stop(): void {
+  if (stopped) return;
+  stopped = true;
   clearInterval(maintenance);
   clearInterval(reporting);
   if (!failed) drain();
