@@ -28,7 +28,7 @@ interface WireSpan {
   readonly attributes: readonly WireAttribute[];
   readonly status: { readonly code?: number };
 }
-interface WireExport {
+export interface WireExport {
   readonly resourceSpans: readonly {
     readonly resource: { readonly attributes: readonly WireAttribute[] };
     readonly scopeSpans: readonly { readonly spans: readonly WireSpan[] }[];
@@ -55,15 +55,31 @@ const CLASSES: Readonly<Record<string, string>> = {
   password: 'secret',
 };
 
-/** Call paths of one OTLP JSON file. @throws Error when it cannot be read */
-export function readCallPaths(file: string): readonly CallPath[] {
-  const rows = toRows(JSON.parse(readFileSync(file, 'utf8')) as WireExport);
+/**
+ * Call paths of one OTLP JSON file.
+ * @param change what to do to it first @throws Error when it cannot be read
+ */
+export function readCallPaths(file: string, change = (wire: WireExport): WireExport => wire): readonly CallPath[] {
+  const rows = toRows(change(JSON.parse(readFileSync(file, 'utf8')) as WireExport));
   const byId = new Map(rows.map((row) => [row.span.spanId, row]));
   for (const row of rows) {
     row.parent = byId.get(row.span.parentSpanId ?? '');
     row.parent?.children.push(row);
   }
   return rows.filter((row) => row.parent === undefined).map((root) => toCallPath(root, rows));
+}
+
+/** What a stock exporter would have sent of the same calls. */
+export function stripOurs(wire: WireExport): WireExport {
+  const isStock = ({ key }: WireAttribute): boolean => !/^(apisec|user|session)\./.test(key);
+  return {
+    resourceSpans: wire.resourceSpans.map(({ resource, scopeSpans }) => ({
+      resource: { attributes: resource.attributes.filter(isStock) },
+      scopeSpans: scopeSpans.map(({ spans }) => ({
+        spans: spans.map((span) => ({ ...span, attributes: span.attributes.filter(isStock) })),
+      })),
+    })),
+  };
 }
 
 function toRows(wire: WireExport): Row[] {
