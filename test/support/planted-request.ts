@@ -194,7 +194,7 @@ export function plantRequest({ seed, carrier, conventions, atMs }: PlantedSettin
     // 404 keeps the evidence to the entries above; the address makes a finding whose evidence shows this span.
     const url = (host: string, place: string): string =>
       `http://u${plant('user-id', `${place} userinfo`)}:${plant('password', `${place} userinfo`)}@${host}` +
-      `/files/${encodeURIComponent(plant(form, `${place} path`))}/x;jsessionid=${plant('session', `${place} matrix`)}` +
+      `/files/${encodeURIComponent(plant(form, `${place} path`))}/x/${encodeURIComponent(plant(form, `${place} path`))}%zz;jsessionid=${plant('session', `${place} matrix`)}` +
       `?q=${encodeURIComponent(plant(form, `${place} query`))}&password=${plant('password', `${place} query`)}` +
       `#access_token=${plant('opaque', `${place} fragment`)}`;
     span('GET', 3, [

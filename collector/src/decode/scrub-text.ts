@@ -160,10 +160,16 @@ const ENCODINGS_MAX = 2;
 function revealed(text: string): string {
   return text.replace(WORD, (word) => {
     if (!word.includes('%')) return word;
-    let plain = word;
-    for (let i = 0; i < ENCODINGS_MAX && plain.includes('%'); i++) plain = plain.replace(ESCAPES, decodedEscapes);
+    const plain = percentDecoded(word);
     return classifyText(plain).length > classifyText(word).length ? plain : word;
   });
+}
+
+/** `text` less its percent-encoding; an escape that is malformed stays and saves none of the others. */
+export function percentDecoded(text: string): string {
+  let plain = text;
+  for (let i = 0; i < ENCODINGS_MAX && plain.includes('%'); i++) plain = plain.replace(ESCAPES, decodedEscapes);
+  return plain;
 }
 
 function decodedEscapes(escapes: string): string {

@@ -1,5 +1,5 @@
 import { type Category, markOf } from './findings.ts';
-import { classifyText, scrubText, suspects } from './scrub-text.ts';
+import { classifyText, percentDecoded, scrubText, suspects } from './scrub-text.ts';
 import { isMixed } from './secret-formats.ts';
 import { categoryOfName } from './sensitive-names.ts';
 
@@ -58,15 +58,6 @@ const TOKEN_SEGMENTS = new Set(
 const TOKEN_SEGMENT_CHARS_MIN = 20;
 const MEMO_MAX = 1024;
 const MEMO_CHARS_MAX = 512;
-
-function decoded(text: string): string {
-  if (!text.includes('%')) return text;
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
-}
 
 /** `host:port` and `[v6]:port` apart; port 0 when absent or no number. */
 export function splitHostPort(authority: string): { host: string; port: number } {
@@ -148,7 +139,7 @@ export class UrlScrubber {
 
   /** A path whose personal and secret segments are marks, and whose matrix parameters are names. */
   path(text: string): Path {
-    if (suspects(text) === 0 && !hasLongSegment(text)) return { text, found: NONE, exposed: NONE };
+    if (isPlainPath(text)) return { text, found: NONE, exposed: NONE };
     const found: Category[] = [];
     const exposed: string[] = [];
     const segments = text.split('/');
@@ -170,7 +161,7 @@ export class UrlScrubber {
       const head = this.#segment(segment.slice(0, semicolon), previous, found, exposed);
       return matrix.names.length === 0 ? head : `${head};${matrix.names.join(';')}`;
     }
-    const text = decoded(segment);
+    const text = percentDecoded(segment);
     const category = segmentCategory(text, previous);
     if (category === undefined) return segment;
     found.push(category);
@@ -220,7 +211,7 @@ export class UrlScrubber {
     }
     if (nameTo + 1 < to) {
       // A plus stays a plus: as a blank it would hide "+1415…".
-      const held = category ?? classifyText(decoded(text.slice(nameTo + 1, to)))[0];
+      const held = category ?? classifyText(percentDecoded(text.slice(nameTo + 1, to)))[0];
       if (held !== undefined && !exposed.includes(name)) exposed.push(name);
       found.push(held ?? 'query_value');
     }
@@ -231,7 +222,7 @@ export class UrlScrubber {
     const known = this.#names.find(raw);
     if (known !== undefined) return known;
     const found: Category[] = [];
-    const clean = scrubText(decoded(raw).slice(0, PARAM_NAME_CHARS_MAX), found);
+    const clean = scrubText(percentDecoded(raw).slice(0, PARAM_NAME_CHARS_MAX), found);
     // Names are joined with `&`: what would break the list apart is no name.
     const name = clean.replace(/[&\s]+/g, '_');
     return this.#names.keep(raw, { name, category: categoryOfName(name), found });
@@ -253,6 +244,11 @@ function authorityEnd(text: string): number {
     if (code === 47 || code === 63 || code === 35 || code === 92) return i;
   }
   return text.length;
+}
+
+/** True for a path in which nothing could be hidden: most paths, told in one pass. */
+export function isPlainPath(path: string): boolean {
+  return suspects(path) === 0 && !hasLongSegment(path);
 }
 
 function hasLongSegment(path: string): boolean {
