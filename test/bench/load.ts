@@ -2,40 +2,50 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { CollectorProcess } from '../support/collector-process.ts';
 import { createGrpcExporter } from '../support/otlp-client.ts';
 import type { Traffic } from '../support/traffic.ts';
-import { cpuSeconds, folderBytes, quantile, residentBytes } from './process-usage.ts';
+import { cpuSeconds, quantile, residentBytes } from './process-usage.ts';
 
 export interface Throughput {
+  /** Spans acknowledged in the measured window. */
   readonly spans: number;
-  /** Acknowledged spans per second while the load was on. */
-  readonly ackedPerSecond: number;
-  /** Spans per second until the last trace was closed and judged, without the idle wait at the end. */
+  /** Spans per second that were acknowledged, and whose traces were closed and judged at the same pace: the lesser of both. */
   readonly sustainedPerSecond: number;
-  /** CPU of the server process from the first span until all traces were judged. */
+  readonly ackedPerSecond: number;
+  readonly judgedPerSecond: number;
+  /** CPU of the server process for each span of the lesser of both. */
   readonly cpuUsPerSpan: number;
-  readonly bytesPerSpan: number;
+  /** Spans stored in all, warm-up included. */
+  readonly storedSpans: number;
   readonly retries: number;
   readonly generatorCpuUsPerSpan: number;
   readonly fromMs: number;
   readonly toMs: number;
 }
 
-/** As many spans as the server acknowledges with `inFlight` exports on their way, for `seconds`; then until all are judged. */
+interface Position {
+  readonly atMs: number;
+  readonly acked: number;
+  readonly judged: number;
+  readonly cpuSeconds: number;
+  readonly ownCpuUs: number;
+}
+
+/**
+ * As many spans as the server acknowledges with `inFlight` exports on their way. Measured over a window in the middle
+ * of the load, when traces close as fast as they open; then waits until all are judged.
+ */
 export async function saturate(
   server: CollectorProcess,
   traffic: Traffic,
-  settings: { readonly seconds: number; readonly idleMs: number; readonly dataDir: string; readonly inFlight?: number },
+  settings: { readonly seconds: number; readonly warmUpSeconds: number; readonly inFlight?: number },
 ): Promise<Throughput> {
   const exporter = createGrpcExporter({ port: server.ports.grpc, connections: 2 });
-  const ownCpu = process.cpuUsage();
-  const cpuFrom = cpuSeconds(server.pid);
-  const fromMs = Date.now();
-  const start = performance.now();
-  const untilMs = start + settings.seconds * 1000;
   const jobs = endless(traffic);
-  let spans = 0;
+  const spansPerTrace = traffic.flightSpans / traffic.flightTraces;
+  let sending = true;
+  let acked = 0;
   let retries = 0;
   const worker = async (): Promise<void> => {
-    while (performance.now() < untilMs) {
+    while (sending) {
       const [flight, request] = jobs();
       const bytes = traffic.request(flight, request);
       for (;;) {
@@ -45,26 +55,41 @@ export async function saturate(
         retries++;
         await sleep(50);
       }
-      spans += traffic.requestSpans(request);
+      acked += traffic.requestSpans(request);
     }
   };
-  await Promise.all(Array.from({ length: settings.inFlight ?? 24 }, worker));
-  const loadSeconds = (performance.now() - start) / 1000;
-  const used = process.cpuUsage(ownCpu);
+  const position = async (): Promise<Position> => {
+    const closed = (await server.metrics()).sum('spanwarden_traces_closed_total');
+    const { user, system } = process.cpuUsage();
+    const cpu = cpuSeconds(server.pid);
+    return { atMs: performance.now(), acked, judged: closed * spansPerTrace, cpuSeconds: cpu, ownCpuUs: user + system };
+  };
+  const load = Promise.all(Array.from({ length: settings.inFlight ?? 24 }, worker));
+  await sleep(settings.warmUpSeconds * 1000);
+  const fromMs = Date.now();
+  const from = await position();
+  await Promise.race([sleep(settings.seconds * 1000), load]);
+  const to = await position();
+  const toMs = Date.now();
+  sending = false;
+  await load;
   exporter.close();
-  await untilJudged(server, settings.idleMs);
-  const judgedSeconds = (performance.now() - start - settings.idleMs) / 1000;
-  const cpu = cpuSeconds(server.pid) - cpuFrom;
+  await untilJudged(server);
+  const seconds = (to.atMs - from.atMs) / 1000;
+  const spans = to.acked - from.acked;
+  const judged = to.judged - from.judged;
+  const sustained = Math.min(spans, judged);
   return {
     spans,
-    ackedPerSecond: spans / loadSeconds,
-    sustainedPerSecond: spans / Math.max(judgedSeconds, loadSeconds),
-    cpuUsPerSpan: (cpu * 1e6) / spans,
-    bytesPerSpan: folderBytes(settings.dataDir) / spans,
+    sustainedPerSecond: sustained / seconds,
+    ackedPerSecond: spans / seconds,
+    judgedPerSecond: judged / seconds,
+    cpuUsPerSpan: ((to.cpuSeconds - from.cpuSeconds) * 1e6) / sustained,
+    storedSpans: acked,
     retries,
-    generatorCpuUsPerSpan: (used.user + used.system) / spans,
+    generatorCpuUsPerSpan: (to.ownCpuUs - from.ownCpuUs) / spans,
     fromMs,
-    toMs: Date.now(),
+    toMs,
   };
 }
 
@@ -170,10 +195,18 @@ function endless(traffic: Traffic, fromFlight = 0): () => readonly [number, numb
   };
 }
 
-async function untilJudged(server: CollectorProcess, idleMs: number): Promise<void> {
-  const deadline = Date.now() + idleMs + 60_000;
-  while ((await server.metrics()).sum('spanwarden_open_traces') > 0) {
-    if (Date.now() > deadline) throw new Error('traces stay open');
-    await sleep(50);
+/** Until no trace is open and the log has nothing left that it merges without new spans. */
+async function untilJudged(server: CollectorProcess): Promise<void> {
+  const deadline = Date.now() + 60_000;
+  let pending = Number.NaN;
+  let steadySinceMs = Date.now();
+  for (;;) {
+    const metrics = await server.metrics();
+    const left = metrics.sum('spanwarden_log_pending_records');
+    if (metrics.sum('spanwarden_open_traces') > 0 || left !== pending) steadySinceMs = Date.now();
+    pending = left;
+    if (Date.now() - steadySinceMs > 1_500) return;
+    if (Date.now() > deadline) throw new Error('traces stay open, or merging never ends');
+    await sleep(100);
   }
 }

@@ -7,17 +7,20 @@ import { emitted } from '../support/repo-root.ts';
 import { Traffic } from '../support/traffic.ts';
 import { decodeUsPerSpan } from './decode-ceiling.ts';
 import { ackLatency, openTraceMemory, saturate, type Throughput } from './load.ts';
+import { folderBytes } from './process-usage.ts';
 import { type Figure, passes, toTable, toText } from './report.ts';
 import { durableAppend, fdatasyncTimes, memcpyGigabytesPerSecond, type SyncTimes } from './yardsticks.ts';
 
 /**
  * `npm run bench`: the whole collector from OTLP/gRPC to findings, as its senders see it, beside what the machine can
- * do and what a naive server does in the same minutes. Options: --seconds N, --only a,b, --json, --naive-only.
+ * do and what a naive server does in the same minutes. Options: --seconds N, --only a,b, --json, --seed N.
  */
 
 const PARTS = ['yardsticks', 'naive', 'sustained', 'latency', 'memory'] as const;
 type Part = (typeof PARTS)[number];
 const IDLE_MS = 2_000;
+/** By then the code is compiled, and traces close as fast as they open. */
+const WARM_UP_SECONDS = 5;
 const LATENCY_SPANS_PER_SECOND = 50_000;
 const MB = 1e6;
 
@@ -46,16 +49,18 @@ const progress = (text: string): void => {
 const newTraffic = (): Traffic =>
   new Traffic({ seed: Number(options.seed), tracesPerFlight: 512, requestSpansMax: 512 });
 
-/** Runs `work` against a fresh server process with a fresh data folder. */
+/** Runs `work` against a fresh server process with a fresh data folder; `leftBytes` is what it leaves there after a clean stop. */
 async function withServer<T>(
   settings: Omit<CollectorSettings, 'dataDir'>,
-  work: (server: CollectorProcess, dataDir: string) => Promise<T>,
-): Promise<T> {
+  work: (server: CollectorProcess) => Promise<T>,
+): Promise<{ readonly result: T; readonly leftBytes: number }> {
   const dataDir = mkdtempSync(join(scratch, 'data-'));
   const program = settings.program ?? (options.program === undefined ? undefined : [options.program]);
   const server = await CollectorProcess.start({ ...settings, ...(program === undefined ? {} : { program }), dataDir });
   try {
-    return await work(server, dataDir);
+    const result = await work(server);
+    await server.stop();
+    return { result, leftBytes: folderBytes(dataDir) };
   } catch (error) {
     throw new Error(`the server printed:\n${server.output.slice(-4_000)}`, { cause: error });
   } finally {
@@ -87,75 +92,90 @@ async function measureYardsticks(): Promise<Yardsticks> {
   return { decodeUsPerSpan: decode, append, floor };
 }
 
-async function measureNaive(): Promise<Throughput> {
+interface Run extends Throughput {
+  readonly bytesPerSpan: number;
+}
+
+async function runSaturated(
+  settings: Omit<CollectorSettings, 'dataDir'>,
+  windowSeconds: number,
+  note?: (server: CollectorProcess, run: Throughput) => Promise<void>,
+): Promise<Run> {
+  const env = { ...settings.env, SPANWARDEN_ASSEMBLE_IDLE_MS: String(IDLE_MS) };
+  const { result, leftBytes } = await withServer({ ...settings, env }, async (server) => {
+    const run = await saturate(server, newTraffic(), { seconds: windowSeconds, warmUpSeconds: WARM_UP_SECONDS });
+    await note?.(server, run);
+    return run;
+  });
+  return { ...result, bytesPerSpan: leftBytes / result.storedSpans };
+}
+
+async function measureNaive(): Promise<Run> {
   progress('naive server: as fast as it answers');
-  return withServer(
-    { program: [emitted('bench/naive-server.js')], env: { SPANWARDEN_ASSEMBLE_IDLE_MS: String(IDLE_MS) } },
-    (server, dataDir) => saturate(server, newTraffic(), { seconds: Math.min(seconds, 6), idleMs: IDLE_MS, dataDir }),
+  return runSaturated({ program: [emitted('bench/naive-server.js')] }, Math.min(seconds, 6));
+}
+
+async function measureSustained(yardsticks: Yardsticks | undefined, naive: Run | undefined): Promise<void> {
+  progress('collector: as fast as it answers');
+  const gcFile = join(scratch, 'gc');
+  const settings = { nodeArgs: ['--import', emitted('support/gc-watch.js')], env: { GC_WATCH_FILE: gcFile } };
+  const result = await runSaturated(settings, seconds, noteStages);
+  const naivePerCore = naive === undefined ? undefined : 1e6 / naive.cpuUsPerSpan;
+  const beside = (value: number | undefined): { naive?: number } => (value === undefined ? {} : { naive: value });
+  const under = (name: string, value: number | undefined): { ceiling?: { name: string; value: number } } =>
+    value === undefined ? {} : { ceiling: { name, value } };
+  figures.push(
+    {
+      measure: 'sustained, 2 cores incl. generator',
+      value: result.sustainedPerSecond,
+      unit: 'spans/s',
+      ...under('raw durable append', yardsticks?.append.spansPerSecond),
+      ...beside(naive?.sustainedPerSecond),
+      gate: { bound: 150_000, atLeast: true },
+    },
+    {
+      measure: 'spans per CPU second, rules on, durable',
+      value: 1e6 / result.cpuUsPerSpan,
+      unit: 'spans/s',
+      ...under('decoder alone', yardsticks === undefined ? undefined : 1e6 / yardsticks.decodeUsPerSpan),
+      ...beside(naivePerCore),
+      gate: { bound: Math.max(100_000, 5 * (naivePerCore ?? 0)), atLeast: true },
+    },
+    {
+      measure: 'CPU',
+      value: result.cpuUsPerSpan,
+      unit: 'us/span',
+      ...under('decoder alone', yardsticks?.decodeUsPerSpan),
+      ...beside(naive?.cpuUsPerSpan),
+    },
+    {
+      measure: 'on disk after a clean stop, without the fixed reserve',
+      value: result.bytesPerSpan,
+      unit: 'B/span',
+      ...beside(naive?.bytesPerSpan),
+      gate: { bound: 80, atLeast: false },
+    },
+    {
+      measure: 'longest GC pause, receiving thread',
+      value: longestPauseMs(gcFile, result.fromMs, result.toMs),
+      unit: 'ms',
+      gate: { bound: 20, atLeast: false },
+    },
   );
 }
 
-async function measureSustained(yardsticks: Yardsticks | undefined, naive: Throughput | undefined): Promise<void> {
-  progress('collector: as fast as it answers');
-  const gcFile = join(scratch, 'gc');
-  await withServer(
-    {
-      nodeArgs: ['--import', emitted('support/gc-watch.js')],
-      env: { SPANWARDEN_ASSEMBLE_IDLE_MS: String(IDLE_MS), GC_WATCH_FILE: gcFile },
-    },
-    async (server, dataDir) => {
-      const result = await saturate(server, newTraffic(), { seconds, idleMs: IDLE_MS, dataDir });
-      const perCore = 1e6 / result.cpuUsPerSpan;
-      const naivePerCore = naive === undefined ? undefined : 1e6 / naive.cpuUsPerSpan;
-      const beside = (value: number | undefined): { naive?: number } => (value === undefined ? {} : { naive: value });
-      figures.push(
-        {
-          measure: 'sustained, 2 cores incl. generator',
-          value: result.sustainedPerSecond,
-          unit: 'spans/s',
-          ...(yardsticks === undefined
-            ? {}
-            : { ceiling: { name: 'raw durable append', value: yardsticks.append.spansPerSecond } }),
-          ...beside(naive?.sustainedPerSecond),
-          gate: { bound: 150_000, atLeast: true },
-        },
-        {
-          measure: 'spans per CPU second, rules on, durable',
-          value: perCore,
-          unit: 'spans/s',
-          ...(yardsticks === undefined
-            ? {}
-            : { ceiling: { name: 'decoder alone', value: 1e6 / yardsticks.decodeUsPerSpan } }),
-          ...beside(naivePerCore),
-          gate: { bound: Math.max(100_000, 5 * (naivePerCore ?? 0)), atLeast: true },
-        },
-        { measure: 'CPU', value: result.cpuUsPerSpan, unit: 'us/span', ...beside(naive?.cpuUsPerSpan) },
-        {
-          measure: 'on disk, all in',
-          value: result.bytesPerSpan,
-          unit: 'B/span',
-          ...beside(naive?.bytesPerSpan),
-          gate: { bound: 80, atLeast: false },
-        },
-        {
-          measure: 'longest GC pause, receiving thread',
-          value: longestPauseMs(gcFile, result.fromMs, result.toMs),
-          unit: 'ms',
-          gate: { bound: 20, atLeast: false },
-        },
-      );
-      notes.push(
-        `sustained run: ${result.spans} spans, acknowledged ${toText(result.ackedPerSecond)}/s, ${result.retries} retried exports, generator ${toText(result.generatorCpuUsPerSpan)} us/span`,
-      );
-      const stages = [...(await server.metrics()).by('spanwarden_stage_seconds_total', 'stage')];
-      const total = stages.reduce((sum, [, used]) => sum + used, 0);
-      for (const [stage, used] of stages.sort((one, other) => other[1] - one[1])) {
-        notes.push(
-          `stage ${stage}: ${((100 * used) / total).toFixed(1)} % of the time in stages, ${toText((used * 1e6) / result.spans)} us/span by the clock`,
-        );
-      }
-    },
+async function noteStages(server: CollectorProcess, run: Throughput): Promise<void> {
+  const stages = [...(await server.metrics()).by('spanwarden_stage_seconds_total', 'stage')];
+  const total = stages.reduce((sum, [, used]) => sum + used, 0);
+  notes.push(
+    `sustained run: ${run.spans} spans in the window, acknowledged ${toText(run.ackedPerSecond)}/s, judged ${toText(run.judgedPerSecond)}/s, ` +
+      `${run.retries} retried exports, generator ${toText(run.generatorCpuUsPerSpan)} us/span`,
   );
+  for (const [stage, used] of stages.sort((one, other) => other[1] - one[1])) {
+    notes.push(
+      `stage ${stage}: ${((100 * used) / total).toFixed(1)} % of the time in stages, ${toText((used * 1e6) / run.storedSpans)} us/span by the clock`,
+    );
+  }
 }
 
 function longestPauseMs(file: string, fromMs: number, toMs: number): number {
@@ -169,7 +189,8 @@ function longestPauseMs(file: string, fromMs: number, toMs: number): number {
 
 async function measureLatency(before: SyncTimes | undefined): Promise<void> {
   progress(`collector: acknowledgements at ${LATENCY_SPANS_PER_SECOND} spans/s`);
-  const latency = await withServer({ env: { SPANWARDEN_ASSEMBLE_IDLE_MS: String(IDLE_MS) } }, (server) =>
+  const env = { SPANWARDEN_ASSEMBLE_IDLE_MS: String(IDLE_MS) };
+  const { result: latency } = await withServer({ env }, (server) =>
     ackLatency(server, newTraffic(), { spansPerSecond: LATENCY_SPANS_PER_SECOND, seconds, warmUpSeconds: 3 }),
   );
   const after = await fdatasyncTimes(scratch, 64 << 10, 100, 4);
@@ -198,9 +219,10 @@ async function measureLatency(before: SyncTimes | undefined): Promise<void> {
 async function measureMemory(): Promise<void> {
   progress('collector: memory with open traces');
   const env = { SPANWARDEN_ASSEMBLE_IDLE_MS: '300000', SPANWARDEN_ASSEMBLE_CAP_MS: '600000' };
-  const { atOpenTraces, atSpans } = await withServer({ env }, (server) =>
+  const { result } = await withServer({ env }, (server) =>
     openTraceMemory(server, newTraffic(), { openTraces: 100_000, spans: 1_000_000 }),
   );
+  const { atOpenTraces, atSpans } = result;
   figures.push(
     {
       measure: `RSS, ${toText(atOpenTraces.openTraces)} open traces`,

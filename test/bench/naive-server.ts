@@ -132,7 +132,7 @@ setInterval(() => {
     open.delete(traceId);
     if (trace.spans.some((span) => span.parentSpanId === '')) traces++;
   }
-}, 1_000).unref();
+}, 250).unref();
 
 function exportSpans(call: ServerUnaryCall<WireRequest, object>, answer: sendUnaryData<object>): void {
   const spans = toSpans(call.request);

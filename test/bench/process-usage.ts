@@ -19,12 +19,13 @@ export function residentBytes(pid: number): { readonly now: number; readonly pea
   return { now: kilobytes('VmRSS') * 1024, peak: kilobytes('VmHWM') * 1024 };
 }
 
-/** Bytes of all files below a folder. */
+/** Bytes of all files below a folder, without the fixed reserve that is kept for a full disk. */
 export function folderBytes(folder: string): number {
   let bytes = 0;
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
-    bytes += entry.isDirectory() ? folderBytes(path) : statSync(path).size;
+    if (entry.isDirectory()) bytes += folderBytes(path);
+    else if (!entry.name.endsWith('.reserve')) bytes += statSync(path).size;
   }
   return bytes;
 }
