@@ -46,10 +46,27 @@ export function createTraceView(
       callPaths: paths.map((path) => ({
         entrySpanId: path.entrySpanId,
         completeness: path.completeness,
-        hops: path.hops.map((hop) => toHop(path, hop)),
+        hops: depthFirst(path).map((hop) => toHop(path, hop)),
       })),
     };
   };
+}
+
+/** Each hop behind its parent and before its parent's next child, as people read a call path; children by start. */
+function depthFirst({ hops }: CallPath): Hop[] {
+  const children = new Map<number, Hop[]>();
+  for (const hop of hops) {
+    const siblings = children.get(hop.parent);
+    if (siblings === undefined) children.set(hop.parent, [hop]);
+    else siblings.push(hop);
+  }
+  const ordered: Hop[] = [];
+  const waiting = (children.get(-1) ?? []).reverse();
+  for (let hop = waiting.pop(); hop !== undefined; hop = waiting.pop()) {
+    ordered.push(hop);
+    for (const child of (children.get(hop.index) ?? []).reverse()) waiting.push(child);
+  }
+  return ordered;
 }
 
 /** A trace is as complete as its least complete call path. */

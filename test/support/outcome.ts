@@ -29,8 +29,8 @@ export type FindingItem = Readonly<Record<string, unknown>> & {
   readonly count: number;
 };
 
-/** How a finding came about, not what was found: differs between two runs over the same spans. */
-const VOLATILE = new Set(['id', 'raisedAt', 'revision', 'detectedAt', 'updatedAt']);
+/** How often a finding was rewritten: the one field that differs between two runs over the same spans. */
+const VOLATILE = new Set(['revision']);
 
 function stable(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(stable);
