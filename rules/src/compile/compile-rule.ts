@@ -4,7 +4,7 @@ import type { RuleMatch, RuleRef } from '../model/finding.ts';
 import { buildMatch, groupSolutions, hopsOf } from './build-match.ts';
 import { compileCondition, type Step } from './condition.ts';
 import { entryOf, serviceOf } from './entry.ts';
-import { findMissing, type Unknown } from './missing.ts';
+import { compileMissing, type Unknown } from './missing.ts';
 import { Run, type Solution } from './run.ts';
 import { answerAll, compileSelection } from './selection.ts';
 import type { Sheet } from './sheet.ts';
@@ -46,6 +46,7 @@ export function compileRule(rule: PathRule, ref: RuleRef, tree: Tree, sheet: She
       isMet: (hops) => hops.some((hop) => alternatives.some((tests) => answerAll(sheet, tests, hop) === YES)),
     };
   });
+  const findMissing = compileMissing(rule);
   const selections = rule.selections.map((selection) => compileSelection(selection, sheet));
   const run = new Run(selections, tree, sheet);
 
@@ -103,7 +104,7 @@ export function compileRule(rule: PathRule, ref: RuleRef, tree: Tree, sheet: She
       outcome.exhausted.push(rule.id);
       addUnknown(outcome, run.solutions[0], 'join-budget');
     } else if (run.solutions.length > 0) {
-      findMissing(rule, run, run.solutions[0]!, outcome.unknowns);
+      findMissing(run, run.solutions[0]!, outcome.unknowns);
     } else if (run.isEachCut) {
       outcome.unknowns.push({ rule: rule.id, service: serviceOf(entryOf(path)), missing: 'each-limit' });
     }

@@ -18,65 +18,68 @@ export interface Unknown {
 /** Entries that one rule adds for one call path. */
 const MISSING_MAX = 16;
 
+/** Adds to `unknowns` why a rule with this possible solution could not answer. */
+export type MissingFinder = (run: Run, solution: Solution, unknowns: Unknown[]) => void;
+
 /**
- * Adds what would have turned a possible answer into a sure one: signals absent on the hops of the possible solution;
+ * Tells what would have turned a possible answer into a sure one: signals absent on the hops of the possible solution;
  * where those are all sure, signals absent on hops of negative names, fields of where clauses, or clocks.
  */
-export function findMissing(rule: PathRule, run: Run, solution: Solution, unknowns: Unknown[]): void {
-  const before = unknowns.length;
-  const add = (service: string, missing: string): void => {
-    for (let i = before; i < unknowns.length; i++) {
-      if (unknowns[i]!.missing === missing && unknowns[i]!.service === service) {
-        return;
+export function compileMissing(rule: PathRule): MissingFinder {
+  const indexOf = (name: string): number => rule.selections.findIndex((selection) => selection.name === name);
+  const open = openNames(rule.condition).map(indexOf);
+  const operands = rule.where
+    .flatMap(({ left, right }) => [left, right])
+    .flatMap((operand) => {
+      if (operand.kind === 'literal') {
+        return [];
+      }
+      const field = operand.field === 'each' ? (rule.each?.field ?? '') : operand.field;
+      return [{ selection: indexOf(operand.name), read: compileField(field), missing: missingName(field) }];
+    });
+
+  return (run, solution, unknowns) => {
+    const before = unknowns.length;
+    const add = (service: string, missing: string): void => {
+      for (let i = before; i < unknowns.length; i++) {
+        if (unknowns[i]!.missing === missing && unknowns[i]!.service === service) {
+          return;
+        }
+      }
+      if (unknowns.length < before + MISSING_MAX) {
+        unknowns.push({ rule: rule.id, service, missing });
+      }
+    };
+    const addHop = (selection: number, hop: number): void => {
+      if (run.verdict(selection, hop) === UNKNOWN) {
+        const service = serviceOf(run.path.hops[hop]!);
+        run.selections[selection]!.missingOn(hop, (missing) => add(service, missing));
+      }
+    };
+    for (let selection = 0; selection < solution.hops.length; selection++) {
+      if (solution.hops[selection]! >= 0) {
+        addHop(selection, solution.hops[selection]!);
       }
     }
-    if (unknowns.length < before + MISSING_MAX) {
-      unknowns.push({ rule: rule.id, service, missing });
+    for (const { selection, read, missing } of operands) {
+      const hop = run.path.hops[solution.hops[selection]!];
+      if (hop !== undefined && read(hop) === undefined) {
+        add(serviceOf(hop), missing);
+      }
     }
-  };
-  const addHop = (selection: number, hop: number): void => {
-    if (run.verdict(selection, hop) === UNKNOWN) {
-      const service = serviceOf(run.path.hops[hop]!);
-      run.selections[selection]!.missingOn(hop, (missing) => add(service, missing));
+    if (unknowns.length > before) {
+      return;
     }
-  };
-  for (let selection = 0; selection < solution.hops.length; selection++) {
-    if (solution.hops[selection]! >= 0) {
-      addHop(selection, solution.hops[selection]!);
-    }
-  }
-  addOperands(rule, run, solution, add);
-  if (unknowns.length === before) {
-    for (const name of openNames(rule.condition)) {
-      const selection = rule.selections.findIndex((candidate) => candidate.name === name);
+    for (const selection of open) {
       for (const hop of run.candidates(selection, GENEROUS)) {
         addHop(selection, hop);
       }
     }
-  }
-  if (unknowns.length === before) {
-    const hop = solution.hops.find((index) => index >= 0) ?? entryOf(run.path).index;
-    add(serviceOf(run.path.hops[hop]!), run.hasUnknownOrder ? 'clock' : 'completeness');
-  }
-}
-
-/** Fields of where clauses that a bound hop lacks. */
-function addOperands(
-  rule: PathRule,
-  run: Run,
-  solution: Solution,
-  add: (service: string, missing: string) => void,
-): void {
-  for (const operand of rule.where.flatMap(({ left, right }) => [left, right])) {
-    if (operand.kind === 'literal') {
-      continue;
+    if (unknowns.length === before) {
+      const hop = solution.hops.find((index) => index >= 0) ?? entryOf(run.path).index;
+      add(serviceOf(run.path.hops[hop]!), run.hasUnknownOrder ? 'clock' : 'completeness');
     }
-    const hop = run.path.hops[solution.hops[rule.selections.findIndex(({ name }) => name === operand.name)] ?? -1];
-    const field = operand.field === 'each' ? (rule.each?.field ?? '') : operand.field;
-    if (hop !== undefined && compileField(field)(hop) === undefined) {
-      add(serviceOf(hop), missingName(field));
-    }
-  }
+  };
 }
 
 /** Names that a solution does not bind but whose hops decide: negative and counted ones. */
