@@ -6,7 +6,10 @@ import type { Slots } from './slots.ts';
 import { type Slot, Verdict } from './verdict.ts';
 
 const HIDDEN_SLOTS = 4;
-const CATEGORY_INDEX = new Map(CATEGORIES.map((category, index) => [category, index]));
+const CATEGORY_INDEX = Object.fromEntries(CATEGORIES.map((category, index) => [category, index])) as Record<
+  Category,
+  number
+>;
 
 /**
  * The attributes of one span (resource, event) while they are read: each slot holds one value, the best-ranked source
@@ -116,7 +119,7 @@ export class AttributeRow {
   }
 
   tally(found: readonly Category[]): void {
-    for (const category of found) this.found[CATEGORY_INDEX.get(category)!]!++;
+    for (let i = 0; i < found.length; i++) this.found[CATEGORY_INDEX[found[i]!]]!++;
   }
 
   has(slot: Slot): boolean {

@@ -154,21 +154,21 @@ describe('patterns are linear', () => {
     'A'.repeat(4096),
   ];
 
-  const time = (work: () => void): number => {
-    let best = Number.POSITIVE_INFINITY;
-    for (let i = 0; i < 7; i++) {
-      const start = process.hrtime.bigint();
-      work();
-      best = Math.min(best, Number(process.hrtime.bigint() - start));
-    }
-    return best;
-  };
-  /** Quadratic would be 64 times; the floor keeps timer noise out. */
+  const REPEATS = 16;
+  /** Quadratic would be 256 times; measured in turns, best of each, so that a busy machine slows both. */
   const expectLinear = (text: string, scrub: (text: string) => unknown): void => {
-    scrub(text);
-    const once = time(() => scrub(text));
-    const eight = time(() => scrub(text.repeat(8)));
-    expect(eight).toBeLessThan(Math.max(once, 200_000) * 32);
+    const long = text.repeat(REPEATS);
+    let once = Number.POSITIVE_INFINITY;
+    let many = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < 9; i++) {
+      const start = process.hrtime.bigint();
+      scrub(text);
+      const middle = process.hrtime.bigint();
+      scrub(long);
+      once = Math.min(once, Number(middle - start));
+      many = Math.min(many, Number(process.hrtime.bigint() - middle));
+    }
+    expect(many).toBeLessThan(Math.max(once, 200_000) * REPEATS * 6);
   };
 
   it.each(hostile.map((text) => [text.slice(0, 16), text]))('in free text on %s…', (_, text) => {

@@ -6,7 +6,7 @@ import { type Category, MARKS, markOf } from './findings.ts';
 import { isPaymentCard } from './personal-data.ts';
 import { scrubGraphql, scrubQueryText } from './scrub-query-text.ts';
 import { classifyText, KEEP_DOTTED, scrubText } from './scrub-text.ts';
-import { type Authority, type Params, splitHostPort, UrlScrubber } from './scrub-url.ts';
+import { type Authority, isPlainPath, type Params, splitHostPort, UrlScrubber } from './scrub-url.ts';
 import {
   canonicalDbSystem,
   canonicalMessagingOperation,
@@ -35,8 +35,20 @@ const CANONICAL: Readonly<Record<Canonical, (value: string) => string>> = {
   method: (value) => (/^[a-z]{2,16}$/.test(value) ? value.toUpperCase() : value),
 };
 
-/** 16 bytes of HMAC as base64url, or a digest in hex. */
-const PSEUDONYM = /^(?:[A-Za-z0-9_-]{22}|[0-9a-f]{32,64})$/;
+const HMAC_CHARS = 22;
+const HEX_DIGEST = /^[0-9a-f]{32,64}$/;
+
+/** True for 16 bytes of HMAC as base64url, or a digest in hex. */
+function isPseudonym(text: string): boolean {
+  if (text.length !== HMAC_CHARS) return HEX_DIGEST.test(text);
+  for (let i = 0; i < HMAC_CHARS; i++) {
+    const code = text.charCodeAt(i);
+    const letter = (code | 32) >= 97 && (code | 32) <= 122;
+    if (!letter && !(code >= 48 && code <= 57) && code !== 45 && code !== 95) return false;
+  }
+  return true;
+}
+
 const DIGITS = /^-?\d{1,15}$/;
 const LIST_TEXTS_MAX = 128;
 /** Of a body, for its classification. */
@@ -45,6 +57,12 @@ const CUT_WORD_CHARS_MAX = 128;
 const SIDES_MAX = 1024;
 const NO_SIDES: readonly Side[] = [];
 const NOTHING = new Verdict(undefined);
+
+/** Both lists in one; most are empty, and then nothing is copied. */
+function joined<T>(first: readonly T[], second: readonly T[]): readonly T[] {
+  if (second.length === 0) return first;
+  return first.length === 0 ? second : [...first, ...second];
+}
 
 /**
  * Says what becomes of a text under an action: value in, verdict out, nothing remembered. What it returns holds no
@@ -176,7 +194,7 @@ export class Judge {
   #pseudonym(domain: Parameters<Pseudonym>[0], trusted: boolean, text: string): Verdict {
     if (text === '') return NOTHING;
     // A German IBAN has 22 characters too.
-    if (trusted && PSEUDONYM.test(text) && classifyText(text).length === 0) {
+    if (trusted && isPseudonym(text) && classifyText(text).length === 0) {
       // Kept only on spans of our own instrumentation when it could also be a raw session id; see SpanRow.finish.
       return domain === 'session' ? this.#hashed(domain, text, text) : new Verdict(text);
     }
@@ -240,7 +258,7 @@ export class Judge {
   #clientAddress(text: string, peer: boolean): Verdict {
     const address = parseAddress(text);
     if (address === undefined) {
-      if (isCoarsePrefix(text) || PSEUDONYM.test(text)) return new Verdict(text);
+      if (isCoarsePrefix(text) || isPseudonym(text)) return new Verdict(text);
       const found: Category[] = [];
       return new Verdict(scrubText(text, found), found);
     }
@@ -259,21 +277,21 @@ export class Judge {
       const params = this.#urls.query(text);
       return new Verdict(params.text, params.found, this.#paramSides(params));
     }
+    if (part === 'path' && isPlainPath(text)) return new Verdict(text);
     // Some frameworks record the query in the path, or a whole URL where a path belongs.
     if (part === 'path' && !text.includes('?') && !text.includes('#') && !text.includes('://')) {
       const path = this.#urls.path(text);
       return new Verdict(path.text, path.found, this.#exposedSides(path.exposed));
     }
     const { authority, path, params, fragment } = this.#urls.url(text);
-    const found = [...authority.found, ...path.found, ...params.found, ...fragment.found];
+    const found = joined(joined(authority.found, path.found), joined(params.found, fragment.found));
+    const exposed = joined(joined(authority.exposed, path.exposed), fragment.exposed);
     const from = part === 'full' ? DERIVED_RANK + rank : rank;
-    const sides: Side[] = part === 'full' ? [...this.#authoritySides(authority, from)] : [];
+    const sides: Side[] = [];
+    if (part === 'full') sides.push(...this.#authoritySides(authority, from));
     if (path.text !== '' && part !== 'path') sides.push(this.#side(Field.urlPath, path.text, from));
-    if (params.text !== '') sides.push(this.#querySide(params.text, from));
-    sides.push(
-      ...this.#paramSides(params),
-      ...this.#exposedSides([...authority.exposed, ...path.exposed, ...fragment.exposed]),
-    );
+    if (params.text !== '') sides.push(this.#querySide(params.text, from), ...this.#paramSides(params));
+    if (exposed.length > 0) sides.push(...this.#exposedSides(exposed));
     if (part === 'path') return new Verdict(path.text, found, sides);
     if (part === 'target') return new Verdict(undefined, found, sides);
     const query = params.text === '' ? '' : `?${params.text}`;

@@ -14,7 +14,7 @@ import {
   readText,
   toInt64,
 } from './json-values.ts';
-import type { SpanWriter } from './span-writer.ts';
+import { type SpanWriter, toWellFormed } from './span-writer.ts';
 
 const KINDS = [
   'SPAN_KIND_UNSPECIFIED',
@@ -164,7 +164,8 @@ export class OtlpJson {
       const value = member(attribute, 'value', 'value');
       if (value === undefined) continue;
       if (!isObject(value)) throw this.#malformed(`${where}.attributes[${i}].value`, 'an object');
-      const plan = this.#writer.plan(readText(member(attribute, 'key', 'key'), `${where}.attributes[${i}].key`));
+      const key = toWellFormed(readText(member(attribute, 'key', 'key'), `${where}.attributes[${i}].key`));
+      const plan = this.#writer.plan(key);
       if (plan === undefined) continue;
       this.#attribute(plan, value, kind, `${where}.attributes[${i}]`);
     }

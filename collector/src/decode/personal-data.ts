@@ -65,26 +65,32 @@ export function passesLuhn(digits: string): boolean {
   return sum % 10 === 0;
 }
 
-/** Issuer prefix and length of the payment networks; all but Luhn. */
+/** First and last issuer prefix (equal in length), lengths of the number. */
+const ISSUERS: readonly (readonly [from: string, to: string, lengths: readonly number[]])[] = [
+  ['4', '4', [13, 16, 19]], // Visa
+  ['51', '55', [16]], // Mastercard
+  ['2221', '2720', [16]],
+  ['34', '34', [15]], // American Express
+  ['37', '37', [15]],
+  ['300', '305', [14, 16]], // Diners Club
+  ['36', '36', [14, 16]],
+  ['38', '39', [14, 16]],
+  ['6011', '6011', [16, 19]], // Discover
+  ['644', '649', [16, 19]],
+  ['65', '65', [16, 19]],
+  ['62', '62', [16, 17, 18, 19]], // UnionPay
+  ['3528', '3589', [16]], // JCB
+  ['50', '50', [16, 18, 19]], // Maestro
+  ['56', '58', [16, 18, 19]],
+  ['6304', '6304', [16, 18, 19]],
+  ['6759', '6763', [16, 18, 19]],
+];
+
 function hasIssuer(digits: string): boolean {
-  const n = digits.length;
-  const two = Number(digits.slice(0, 2));
-  const three = Number(digits.slice(0, 3));
-  const four = Number(digits.slice(0, 4));
-  const six = Number(digits.slice(0, 6));
-  if (digits[0] === '4') return n === 16 || n === 13 || n === 19; // Visa
-  if ((two >= 51 && two <= 55) || (four >= 2221 && four <= 2720)) return n === 16; // Mastercard
-  if (two === 34 || two === 37) return n === 15; // American Express
-  if ((three >= 300 && three <= 305) || two === 36 || two === 38 || two === 39) return n === 14 || n === 16; // Diners
-  if (four === 6011 || two === 65 || (three >= 644 && three <= 649) || (six >= 622126 && six <= 622925)) {
-    return n === 16 || n === 19; // Discover
-  }
-  if (four >= 3528 && four <= 3589) return n === 16; // JCB
-  if (two === 62) return n >= 16 && n <= 19; // UnionPay
-  if (two === 50 || (two >= 56 && two <= 58) || four === 6304 || four === 6759 || (four >= 6761 && four <= 6763)) {
-    return n === 16 || n === 18 || n === 19; // Maestro
-  }
-  return false;
+  return ISSUERS.some(([from, to, lengths]) => {
+    const prefix = digits.slice(0, from.length);
+    return prefix >= from && prefix <= to && lengths.includes(digits.length);
+  });
 }
 
 /** True for a digit string that a payment network could have issued. */
@@ -196,9 +202,9 @@ export function isIban(compact: string): boolean {
   return rest === 1;
 }
 
-const IBAN_START = /(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?=[ -]?[A-Za-z0-9])/g;
+const IBAN_START = /(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?= ?[A-Za-z0-9])/g;
 
-/** IBANs, compact or in groups. */
+/** IBANs, compact or in groups set apart by blanks; hyphens would find them in UUIDs. */
 export function findIbans(text: string, hits: Hit[]): void {
   for (const match of text.matchAll(IBAN_START)) {
     const length = IBAN_LENGTHS.get(match[0].slice(0, 2).toUpperCase());
@@ -208,7 +214,7 @@ export function findIbans(text: string, hits: Hit[]): void {
     while (to < text.length && compact.length < length) {
       const code = text.charCodeAt(to);
       if (isDigit(code) || isLetter(code)) compact += text[to];
-      else if (code !== 32 && code !== 45) break;
+      else if (code !== 32) break;
       to++;
     }
     if (to < text.length && (isDigit(text.charCodeAt(to)) || isLetter(text.charCodeAt(to)))) continue;

@@ -58,6 +58,22 @@ export class ProtobufAttributes {
 
   /** One KeyValue. `kind` is the span's, -1 on a resource. */
   attribute(from: number, end: number, kind: number): void {
+    const bytes = this.#bytes;
+    // What every encoder writes: the key, then the value, both shorter than 128 bytes, and nothing else.
+    const keyFrom = from + 2;
+    const keyTo = keyFrom + bytes[from + 1]!;
+    const valueFrom = keyTo + 2;
+    const usual =
+      bytes[from] === LIST_1 &&
+      keyTo < from + 130 &&
+      valueFrom <= end &&
+      bytes[keyTo] === FIELD_2 &&
+      valueFrom + bytes[keyTo + 1]! === end;
+    if (usual && end - valueFrom < 128) this.#pair(keyFrom, keyTo, valueFrom, end, kind);
+    else this.#anyPair(from, end, kind);
+  }
+
+  #anyPair(from: number, end: number, kind: number): void {
     const reader = this.#reader;
     let keyFrom = 0;
     let keyTo = 0;
@@ -76,11 +92,20 @@ export class ProtobufAttributes {
         reader.pos = valueTo;
       } else reader.skip(tag, end);
     }
-    if (valueTo < 0) return;
+    if (valueTo >= 0) this.#pair(keyFrom, keyTo, valueFrom, valueTo, kind);
+  }
+
+  #pair(keyFrom: number, keyTo: number, valueFrom: number, valueTo: number, kind: number): void {
     const plan = this.#plan(keyFrom, keyTo);
     if (plan === undefined) return;
     if (plan.found.length > 0) this.#writer.row.tally(plan.found);
-    this.#value(kind < 0 ? plan.onResource : plan.bySpanKind[kind]!, valueFrom, valueTo);
+    const route = kind < 0 ? plan.onResource : plan.bySpanKind[kind]!;
+    const bytes = this.#bytes;
+    const textFrom = valueFrom + 2;
+    const length = valueTo - textFrom;
+    if (length >= 0 && length < 128 && bytes[valueFrom] === VALUE_STRING && bytes[valueFrom + 1] === length) {
+      this.#writer.judged(route, this.verdict(route, textFrom, valueTo));
+    } else this.#value(route, valueFrom, valueTo);
   }
 
   #plan(from: number, to: number): NamePlan | undefined {

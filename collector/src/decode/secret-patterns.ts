@@ -66,7 +66,7 @@ export function findIssuedSecrets(text: string, hits: Hit[]): void {
 
 const SCHEME_VALUE = /\b(?:bearer|basic|digest|negotiate|token|apikey)[ +]+([A-Za-z0-9._~+/=-]{8,})/gi;
 /** A name, an optional closing quote, `=`, `:` or `=>`, an optional opening quote. */
-const ASSIGNMENT = /([A-Za-z][A-Za-z0-9_.-]{0,63})(\\?["']?\s{0,3}(?:=>|[:=])\s{0,3}\\?["']?)/g;
+const ASSIGNMENT = /(?<![A-Za-z0-9_.-])([A-Za-z_][A-Za-z0-9_.-]{0,127})(\\?["']?\s{0,3}(?:=>|[:=])\s{0,3}\\?["']?)/g;
 
 /**
  * What follows a name that announces it: `password=x`, `"email": "x"`, `api_key: x`, `Bearer x`. The value of a name

@@ -105,10 +105,12 @@ export class SpanWriter {
     return true;
   }
 
-  /** The verdict on a text, worked out anew. A failing detector loses the value, never lets it through. */
+  /**
+   * The verdict on a well-formed text, worked out anew. A failing detector loses the value, never lets it through.
+   */
   judge(route: Route, text: string): Verdict {
     try {
-      return this.#judge.text(route.action, route.rank, toWellFormed(text));
+      return this.#judge.text(route.action, route.rank, text);
     } catch {
       this.redactionFailures++;
       return REDACTED;
@@ -119,15 +121,15 @@ export class SpanWriter {
   judgeText(route: Route, text: string): Verdict {
     const known = route.verdicts.get(text);
     if (known !== undefined) return known;
-    const verdict = this.judge(route, text);
+    const verdict = this.judge(route, toWellFormed(text));
     if (route.verdicts.size >= TEXT_VERDICTS_MAX) route.verdicts.clear();
     if (text.length <= TEXT_VERDICTS_MAX) route.verdicts.set(text, verdict);
     return verdict;
   }
 
-  /** Plan of an attribute name; undefined: the attribute is dropped and counted. */
+  /** Plan of a well-formed attribute name; undefined: the attribute is dropped and counted. */
   plan(name: string): NamePlan | undefined {
-    const plan = this.names.plan(toWellFormed(name));
+    const plan = this.names.plan(name);
     if (plan === undefined) this.droppedNames++;
     return plan;
   }
