@@ -61,13 +61,22 @@ export interface RuleSettings {
   readonly approvedEgress: readonly string[];
 }
 
+/** Lists that the operator configured; what is not configured stays as the catalogue ships it. */
+export function listsOf({
+  gateways,
+  approvedEgress,
+}: Pick<RuleSettings, 'gateways' | 'approvedEgress'>): Record<string, readonly string[]> {
+  return {
+    ...(gateways.length > 0 ? { gateways } : {}),
+    ...(approvedEgress.length > 0 ? { approved_egress: approvedEgress } : {}),
+  };
+}
+
 /** The shipped catalogue plus the user's folder, compiled. @throws RulesError */
 export function loadRules(settings: RuleSettings): RuleSet {
   const files = readRuleFiles(shippedCatalog());
   if (settings.rulesDir !== undefined) files.push(...readRuleFiles(settings.rulesDir));
-  const { ruleSet, errors } = parseRules(files, {
-    lists: { gateways: settings.gateways, approved_egress: settings.approvedEgress },
-  });
+  const { ruleSet, errors } = parseRules(files, { lists: listsOf(settings) });
   if (ruleSet === undefined || errors.length > 0) throw new RulesError(errors);
   return ruleSet;
 }

@@ -76,8 +76,12 @@ const SETTINGS = {
     'prefix',
     'how client addresses are kept: in full, as /24 or /48, or as a pseudonym',
   ),
-  gateways: option(list, ['*gateway*', 'edge', 'edge-*'], 'service names of gateways (list $gateways of the rules)'),
-  approvedEgress: option(list, [], 'hosts that may receive regulated data (list $approved_egress of the rules)'),
+  gateways: option(list, [], 'service names of gateways, instead of the shipped list $gateways'),
+  approvedEgress: option(
+    list,
+    [],
+    'hosts that may receive regulated data, instead of the shipped list $approved_egress',
+  ),
   ownHosts: option(list, [], 'host names or suffixes that are ours: calls to them are no egress'),
   coveredHosts: option(
     list,

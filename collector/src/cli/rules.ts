@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type CallPath, formatRuleError, parseRules, type RuleSet, runTests, type TestResult } from '@spanwarden/rules';
 import { createFixtureReader } from '../call-paths.ts';
-import { type RuleFile, RulesError, readRuleFiles, shippedCatalog, shippedFixtures } from '../catalog.ts';
+import { listsOf, type RuleFile, RulesError, readRuleFiles, shippedCatalog, shippedFixtures } from '../catalog.ts';
 import { type Config, toEstate } from '../config.ts';
 import { CommandError, ExitCode } from './exit-code.ts';
 import { print, printJson } from './output.ts';
@@ -61,7 +61,7 @@ function filesOf(folder: string | undefined): RuleFile[] {
 }
 
 function parse(config: Config, files: readonly RuleFile[]): ReturnType<typeof parseRules> {
-  return parseRules(files, { lists: { gateways: config.gateways, approved_egress: config.approvedEgress } });
+  return parseRules(files, { lists: listsOf(config) });
 }
 
 /** Beside the rules or in them, then the shipped ones. */

@@ -49,7 +49,13 @@ interface OperationSum extends Span {
   readonly fact: OperationFact;
   calls: number;
   errors: number;
-  readonly facets: Map<string, { readonly facet: string; readonly value: string; calls: number; records: number }>;
+  readonly facets: Map<string, Map<string, FacetSum>>;
+}
+interface FacetSum {
+  readonly facet: string;
+  readonly value: string;
+  calls: number;
+  records: number;
 }
 interface EdgeSum extends Span {
   readonly fact: EdgeFact;
@@ -60,9 +66,11 @@ interface EdgeSum extends Span {
 
 export class DeltaBuilder {
   #operations = new Map<string, OperationSum>();
-  #edges = new Map<string, EdgeSum>();
+  /** By caller, then by callee; the few that differ in level or kinds share a list. */
+  #edges = new Map<string, Map<string, EdgeSum[]>>();
   #matches: MatchDelta[] = [];
-  #unknowns = new Map<string, { rule: string; service: string; missing: string; count: number }>();
+  /** Counts by rule, service and what was missing. */
+  #unknowns = new Map<string, Map<string, Map<string, number>>>();
   #traceMarks: TraceMark[] = [];
 
   /** True when `take` would give nothing but a checkpoint. */
@@ -86,23 +94,14 @@ export class DeltaBuilder {
     if (fact.error) sum.errors += sign;
     widen(sum, fact.eventUs);
     for (const { facet, value, records } of fact.facets) {
-      const key = `${facet}\u0000${value}`;
-      const known = sum.facets.get(key);
-      if (known === undefined) sum.facets.set(key, { facet, value, calls: sign, records: sign * records });
-      else {
-        known.calls += sign;
-        known.records += sign * records;
-      }
+      const known = facetSum(sum.facets, facet, value);
+      known.calls += sign;
+      known.records += sign * records;
     }
   }
 
   edge(fact: EdgeFact, sign: 1 | -1): void {
-    const key = `${fact.level}\u0000${fact.fromKind}\u0000${fact.from}\u0000${fact.toKind}\u0000${fact.to}`;
-    let sum = this.#edges.get(key);
-    if (sum === undefined) {
-      sum = { fact, calls: 0, errors: 0, firstUs: fact.eventUs, lastUs: fact.eventUs, dataTypes: new Map() };
-      this.#edges.set(key, sum);
-    }
+    const sum = this.#edgeSum(fact);
     sum.calls += sign;
     if (fact.error) sum.errors += sign;
     widen(sum, fact.eventUs);
@@ -110,15 +109,26 @@ export class DeltaBuilder {
       sum.dataTypes.set(type, (sum.dataTypes.get(type) ?? 0) + sign * records);
   }
 
+  /** Found by one part of the key after the other: joining the parts to one text for every call costs more than adding it up. */
+  #edgeSum(fact: EdgeFact): EdgeSum {
+    const sums = inner(inner(this.#edges, fact.from, newMap<EdgeSum[]>), fact.to, newList<EdgeSum>);
+    const known = sums.find(
+      ({ fact: other }) =>
+        other.level === fact.level && other.fromKind === fact.fromKind && other.toKind === fact.toKind,
+    );
+    if (known !== undefined) return known;
+    const sum = { fact, calls: 0, errors: 0, firstUs: fact.eventUs, lastUs: fact.eventUs, dataTypes: new Map() };
+    sums.push(sum);
+    return sum;
+  }
+
   match(delta: MatchDelta): void {
     this.#matches.push(delta);
   }
 
   unknown(rule: string, service: string, missing: string, sign: 1 | -1): void {
-    const key = `${rule}\u0000${service}\u0000${missing}`;
-    const known = this.#unknowns.get(key);
-    if (known === undefined) this.#unknowns.set(key, { rule, service, missing, count: sign });
-    else known.count += sign;
+    const counts = inner(inner(this.#unknowns, rule, newMap<Map<string, number>>), service, newMap<number>);
+    counts.set(missing, (counts.get(missing) ?? 0) + sign);
   }
 
   mark(mark: TraceMark): void {
@@ -129,9 +139,9 @@ export class DeltaBuilder {
   take(checkpoint: Checkpoint): StoreDelta {
     const delta: StoreDelta = {
       operations: Array.from(this.#operations.values(), toOperationDelta),
-      edges: Array.from(this.#edges.values(), toEdgeDelta),
+      edges: [...this.#edges.values()].flatMap((callees) => [...callees.values()].flat().map(toEdgeDelta)),
       matches: this.#matches,
-      unknowns: Array.from(this.#unknowns.values()).filter(({ count }) => count !== 0) satisfies UnknownDelta[],
+      unknowns: [...toUnknowns(this.#unknowns)],
       traceMarks: this.#traceMarks,
       checkpoint,
     };
@@ -144,6 +154,34 @@ export class DeltaBuilder {
   }
 }
 
+const newMap = <V>(): Map<string, V> => new Map();
+const newList = <V>(): V[] => [];
+
+/** What `map` holds under `key`, made when it is not there yet. */
+function inner<V>(map: Map<string, V>, key: string, make: () => V): V {
+  let found = map.get(key);
+  if (found === undefined) {
+    found = make();
+    map.set(key, found);
+  }
+  return found;
+}
+
+function facetSum(facets: Map<string, Map<string, FacetSum>>, facet: string, value: string): FacetSum {
+  const values = inner(facets, facet, newMap<FacetSum>);
+  return inner(values, value, () => ({ facet, value, calls: 0, records: 0 }));
+}
+
+function* toUnknowns(
+  unknowns: ReadonlyMap<string, ReadonlyMap<string, ReadonlyMap<string, number>>>,
+): Iterable<UnknownDelta> {
+  for (const [rule, services] of unknowns) {
+    for (const [service, counts] of services) {
+      for (const [missing, count] of counts) if (count !== 0) yield { rule, service, missing, count };
+    }
+  }
+}
+
 function widen(sum: Span, eventUs: number): void {
   if (eventUs < sum.firstUs) sum.firstUs = eventUs;
   if (eventUs > sum.lastUs) sum.lastUs = eventUs;
@@ -151,7 +189,18 @@ function widen(sum: Span, eventUs: number): void {
 
 function toOperationDelta({ fact, calls, errors, firstUs, lastUs, facets }: OperationSum): OperationDelta {
   const { id, service, style, method, route } = fact;
-  return { id, service, style, method, route, calls, errors, firstUs, lastUs, facets: [...facets.values()] };
+  return {
+    id,
+    service,
+    style,
+    method,
+    route,
+    calls,
+    errors,
+    firstUs,
+    lastUs,
+    facets: [...facets.values()].flatMap((values) => [...values.values()]),
+  };
 }
 
 function toEdgeDelta({ fact, calls, errors, firstUs, lastUs, dataTypes }: EdgeSum): EdgeDelta {
