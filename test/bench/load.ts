@@ -7,11 +7,12 @@ import { cpuSeconds, quantile, residentBytes } from './process-usage.ts';
 export interface Throughput {
   /** Spans acknowledged in the measured window. */
   readonly spans: number;
-  /** Spans per second that were acknowledged, and whose traces were closed and judged at the same pace: the lesser of both. */
-  readonly sustainedPerSecond: number;
   readonly ackedPerSecond: number;
-  readonly judgedPerSecond: number;
-  /** CPU of the server process for each span of the lesser of both. */
+  /** The same, with the time added that the server needed after the load to judge what it had left over. */
+  readonly sustainedPerSecond: number;
+  /** Seconds from the end of the load until every trace was judged, beyond the silence that closes a trace. */
+  readonly lagSeconds: number;
+  /** CPU of the server process in the window for each span acknowledged in it. */
   readonly cpuUsPerSpan: number;
   /** Spans stored in all, warm-up included. */
   readonly storedSpans: number;
@@ -21,13 +22,8 @@ export interface Throughput {
   readonly toMs: number;
 }
 
-interface Position {
-  readonly atMs: number;
-  readonly acked: number;
-  readonly judged: number;
-  readonly cpuSeconds: number;
-  readonly ownCpuUs: number;
-}
+/** Counters reach /metrics within this time once the load is off. */
+const REPORTED_MS = 700;
 
 /**
  * As many spans as the server acknowledges with `inFlight` exports on their way. Measured over a window in the middle
@@ -36,11 +32,15 @@ interface Position {
 export async function saturate(
   server: CollectorProcess,
   traffic: Traffic,
-  settings: { readonly seconds: number; readonly warmUpSeconds: number; readonly inFlight?: number },
+  settings: {
+    readonly seconds: number;
+    readonly warmUpSeconds: number;
+    readonly idleMs: number;
+    readonly inFlight?: number;
+  },
 ): Promise<Throughput> {
   const exporter = createGrpcExporter({ port: server.ports.grpc, connections: 2 });
   const jobs = endless(traffic);
-  const spansPerTrace = traffic.flightSpans / traffic.flightTraces;
   let sending = true;
   let acked = 0;
   let retries = 0;
@@ -58,38 +58,36 @@ export async function saturate(
       acked += traffic.requestSpans(request);
     }
   };
-  const position = async (): Promise<Position> => {
-    const closed = (await server.metrics()).sum('spanwarden_traces_closed_total');
+  const position = (): { atMs: number; unixMs: number; acked: number; cpuSeconds: number; ownCpuUs: number } => {
     const { user, system } = process.cpuUsage();
     const cpu = cpuSeconds(server.pid);
-    return { atMs: performance.now(), acked, judged: closed * spansPerTrace, cpuSeconds: cpu, ownCpuUs: user + system };
+    return { atMs: performance.now(), unixMs: Date.now(), acked, cpuSeconds: cpu, ownCpuUs: user + system };
   };
   const load = Promise.all(Array.from({ length: settings.inFlight ?? 24 }, worker));
-  await sleep(settings.warmUpSeconds * 1000);
-  const fromMs = Date.now();
-  const from = await position();
+  await Promise.race([sleep(settings.warmUpSeconds * 1000), load]);
+  const from = position();
   await Promise.race([sleep(settings.seconds * 1000), load]);
-  const to = await position();
-  const toMs = Date.now();
+  const to = position();
   sending = false;
   await load;
   exporter.close();
-  await untilJudged(server);
+  const loadEndMs = performance.now();
+  await untilJudged(server, acked);
+  const lagSeconds = Math.max(0, performance.now() - loadEndMs - settings.idleMs - REPORTED_MS) / 1000;
+  await untilMerged(server);
   const seconds = (to.atMs - from.atMs) / 1000;
   const spans = to.acked - from.acked;
-  const judged = to.judged - from.judged;
-  const sustained = Math.min(spans, judged);
   return {
     spans,
-    sustainedPerSecond: sustained / seconds,
     ackedPerSecond: spans / seconds,
-    judgedPerSecond: judged / seconds,
-    cpuUsPerSpan: ((to.cpuSeconds - from.cpuSeconds) * 1e6) / sustained,
+    sustainedPerSecond: spans / (seconds + lagSeconds),
+    lagSeconds,
+    cpuUsPerSpan: ((to.cpuSeconds - from.cpuSeconds) * 1e6) / spans,
     storedSpans: acked,
     retries,
     generatorCpuUsPerSpan: (to.ownCpuUs - from.ownCpuUs) / spans,
-    fromMs,
-    toMs,
+    fromMs: from.unixMs,
+    toMs: to.unixMs,
   };
 }
 
@@ -195,18 +193,25 @@ function endless(traffic: Traffic, fromFlight = 0): () => readonly [number, numb
   };
 }
 
-/** Until no trace is open and the log has nothing left that it merges without new spans. */
-async function untilJudged(server: CollectorProcess): Promise<void> {
+/** Until the server has counted all `received` spans and no trace is open. */
+async function untilJudged(server: CollectorProcess, received: number): Promise<void> {
   const deadline = Date.now() + 60_000;
-  let pending = Number.NaN;
-  let steadySinceMs = Date.now();
   for (;;) {
     const metrics = await server.metrics();
-    const left = metrics.sum('spanwarden_log_pending_records');
-    if (metrics.sum('spanwarden_open_traces') > 0 || left !== pending) steadySinceMs = Date.now();
+    const counted = metrics.sum('spanwarden_spans_received_total') >= received;
+    if (counted && metrics.sum('spanwarden_open_traces') === 0) return;
+    if (Date.now() > deadline) throw new Error('traces stay open');
+    await sleep(50);
+  }
+}
+
+/** Until the log merges nothing more without new spans. */
+async function untilMerged(server: CollectorProcess): Promise<void> {
+  let pending = Number.NaN;
+  for (let tries = 0; tries < 30; tries++) {
+    const left = (await server.metrics()).sum('spanwarden_log_pending_records');
+    if (left === pending) return;
     pending = left;
-    if (Date.now() - steadySinceMs > 1_500) return;
-    if (Date.now() > deadline) throw new Error('traces stay open, or merging never ends');
-    await sleep(100);
+    await sleep(1_200);
   }
 }

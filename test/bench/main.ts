@@ -103,7 +103,11 @@ async function runSaturated(
 ): Promise<Run> {
   const env = { ...settings.env, SPANWARDEN_ASSEMBLE_IDLE_MS: String(IDLE_MS) };
   const { result, leftBytes } = await withServer({ ...settings, env }, async (server) => {
-    const run = await saturate(server, newTraffic(), { seconds: windowSeconds, warmUpSeconds: WARM_UP_SECONDS });
+    const run = await saturate(server, newTraffic(), {
+      seconds: windowSeconds,
+      warmUpSeconds: WARM_UP_SECONDS,
+      idleMs: IDLE_MS,
+    });
     await note?.(server, run);
     return run;
   });
@@ -168,7 +172,7 @@ async function noteStages(server: CollectorProcess, run: Throughput): Promise<vo
   const stages = [...(await server.metrics()).by('spanwarden_stage_seconds_total', 'stage')];
   const total = stages.reduce((sum, [, used]) => sum + used, 0);
   notes.push(
-    `sustained run: ${run.spans} spans in the window, acknowledged ${toText(run.ackedPerSecond)}/s, judged ${toText(run.judgedPerSecond)}/s, ` +
+    `sustained run: ${run.spans} spans in the window, acknowledged ${toText(run.ackedPerSecond)}/s, all judged ${toText(run.lagSeconds)} s late, ` +
       `${run.retries} retried exports, generator ${toText(run.generatorCpuUsPerSpan)} us/span`,
   );
   for (const [stage, used] of stages.sort((one, other) => other[1] - one[1])) {
