@@ -82,36 +82,41 @@ function isAllowed(target: string, allowed: readonly string[]): boolean {
   );
 }
 
+/** What is wrong with one import, undefined when nothing is. */
+function importProblem(path: string, folder: string, name: string): string | undefined {
+  const allowed = MAY_IMPORT[folder]!;
+  if (name.startsWith('.')) {
+    const target = dirname(join(dirname(path), name).split(sep).join('/'));
+    const isOwn = target === folder || target.startsWith(`${folder}/`);
+    return isOwn || isAllowed(target, allowed) ? undefined : `${folder} may not see ${target} (${path})`;
+  }
+  if (name.startsWith('@spanwarden/') || name === 'spanwarden') {
+    const target = name.split('/').slice(0, 2).join('/');
+    return isAllowed(target, allowed) ? undefined : `${folder} may not see ${target} (${path})`;
+  }
+  if (!path.startsWith(`${PURE}/`)) return undefined;
+  if (name.startsWith('node:')) return `${PURE} is pure and may not see ${name} (${path})`;
+  const isLanguage = path.startsWith('rules/src/language/');
+  return ONLY_IN_LANGUAGE.includes(name) && !isLanguage
+    ? `only rules/src/language may see ${name} (${path})`
+    : undefined;
+}
+
 /** Sentences about what is wrong with one file; none when it keeps the rules. */
 function problemsOf({ path, text }: Source): string[] {
-  const problems: string[] = [];
   const folder = folderOf(path);
   if (folder === undefined) return [`${path}: its folder is not in the architecture table`];
   const isTest = /\.(test|bench)\.ts$/.test(path) || path.includes('/testing/');
-  for (const name of importsOf(text)) {
-    if (name.startsWith('.')) {
-      const target = dirname(join(dirname(path), name).split(sep).join('/'));
-      if (target !== folder && !isAllowed(target, MAY_IMPORT[folder]!) && !target.startsWith(`${folder}/`) && !isTest) {
-        problems.push(`${folder} may not see ${target} (${path})`);
-      }
-    } else if (name.startsWith('@spanwarden/') || name === 'spanwarden') {
-      const target = name.split('/').slice(0, 2).join('/');
-      if (!isAllowed(target, MAY_IMPORT[folder]!) && !isTest)
-        problems.push(`${folder} may not see ${target} (${path})`);
-    } else if (path.startsWith(`${PURE}/`) && !isTest) {
-      if (name.startsWith('node:')) problems.push(`${PURE} is pure and may not see ${name} (${path})`);
-      if (ONLY_IN_LANGUAGE.includes(name) && !path.startsWith('rules/src/language/')) {
-        problems.push(`only rules/src/language may see ${name} (${path})`);
-      }
-    }
-  }
+  const problems = isTest ? [] : importsOf(text).flatMap((name) => importProblem(path, folder, name) ?? []);
   const file = path.slice(path.lastIndexOf('/') + 1);
   if (path.split('/').some((part) => VAGUE.test(part))) problems.push(`${path}: a vague name says nothing`);
   if (file !== file.toLowerCase()) problems.push(`${path}: file names are kebab-case`);
-  if (LINE_REFERENCE.test(text.replace(/['"`].*?['"`]/g, '')))
+  if (LINE_REFERENCE.test(text.replace(/['"`].*?['"`]/g, ''))) {
     problems.push(`${path}: refers to a line number, which will move`);
-  if (path.startsWith(`${PURE}/`) && !isTest && CLOCK.test(text))
+  }
+  if (path.startsWith(`${PURE}/`) && !isTest && CLOCK.test(text)) {
     problems.push(`${path}: rules see event time only, no clock and no randomness`);
+  }
   return problems;
 }
 

@@ -148,7 +148,7 @@ describe('patterns are linear', () => {
     'sk-'.repeat(1300),
     '?a=b&'.repeat(800),
     '://a'.repeat(1000),
-    '://' + 'a'.repeat(4000),
+    `://${'a'.repeat(4000)}`,
     '%40'.repeat(1300),
     '\\"'.repeat(2000),
     'A'.repeat(4096),
