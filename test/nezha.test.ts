@@ -142,7 +142,7 @@ describe.skipIf(!hasNezha)('real traces of TrainTicket (left out without shared 
   }, 120_000);
 
   afterAll(async () => {
-    await collector.stop();
+    await collector?.stop();
     rmSync(dataDir, { recursive: true, force: true });
   });
 

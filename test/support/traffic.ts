@@ -8,6 +8,7 @@ import {
   ProtoWriter,
 } from './otlp-encode.ts';
 import { createRandom, mix32, shuffle } from './random.ts';
+import { spanIdHex, traceIdHex, writeSpanId, writeTime, writeTraceId } from './trace-ids.ts';
 import {
   ATTACK_SHAPES,
   type AttackName,
@@ -69,8 +70,6 @@ const STRIDE = 10;
 const NAMES = Object.keys(PLACEHOLDERS) as PlaceholderName[];
 const LENGTHS = NAMES.map((name) => PLACEHOLDERS[name].length);
 const POPULATION = { principal: 5_000, object: 65_536, session: 8_192, number: 65_536 } as const;
-
-const hex = (word: number): string => (word >>> 0).toString(16).padStart(8, '0');
 
 /** One table per placeholder: all values it can take, end to end. */
 function valueTables(seed: number): readonly Buffer[] {
@@ -360,50 +359,4 @@ function buildRequest(
     });
   });
   return { service, bytes, places, ids: Int32Array.from(ids), fills: Int32Array.from(fills) };
-}
-
-const traceWords = (word: number): readonly [number, number, number, number] => [
-  word,
-  mix32(word + 0x1000_0001),
-  mix32(word + 0x2000_0003),
-  (mix32(word + 0x3000_0005) | 1) >>> 0,
-];
-const spanHi = (word: number, span: number): number => mix32(word ^ Math.imul(span + 1, 0x9e3779b9));
-/** The position in the trace is part of the id: ids inside a trace never collide and are never zero. */
-const spanLo = (word: number, span: number): number => ((mix32(word + span + 1) & ~31) | (span + 1)) >>> 0;
-const traceIdHex = (word: number): string => traceWords(word).map(hex).join('');
-const spanIdHex = (word: number, span: number): string => hex(spanHi(word, span)) + hex(spanLo(word, span));
-
-function writeWord(bytes: Buffer, at: number, word: number): void {
-  bytes[at] = word >>> 24;
-  bytes[at + 1] = word >>> 16;
-  bytes[at + 2] = word >>> 8;
-  bytes[at + 3] = word;
-}
-
-function writeTraceId(bytes: Buffer, at: number, word: number): void {
-  writeWord(bytes, at, word);
-  writeWord(bytes, at + 4, mix32(word + 0x1000_0001));
-  writeWord(bytes, at + 8, mix32(word + 0x2000_0003));
-  writeWord(bytes, at + 12, mix32(word + 0x3000_0005) | 1);
-}
-
-function writeSpanId(bytes: Buffer, at: number, word: number, span: number): void {
-  writeWord(bytes, at, spanHi(word, span));
-  writeWord(bytes, at + 4, spanLo(word, span));
-}
-
-function writeTime(bytes: Buffer, at: number, lo: number, hi: number, offsetNs: number): void {
-  const sum = lo + offsetNs;
-  const carry = sum >= 0x1_0000_0000 ? 1 : 0;
-  const low = sum - carry * 0x1_0000_0000;
-  bytes[at] = low;
-  bytes[at + 1] = low >>> 8;
-  bytes[at + 2] = low >>> 16;
-  bytes[at + 3] = low >>> 24;
-  const high = hi + carry;
-  bytes[at + 4] = high;
-  bytes[at + 5] = high >>> 8;
-  bytes[at + 6] = high >>> 16;
-  bytes[at + 7] = high >>> 24;
 }
