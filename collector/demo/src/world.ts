@@ -28,4 +28,4 @@ export const CUSTOMERS: readonly Customer[] = Array.from({ length: 60 }, (_, i) 
 export const ownerOf = (account: string): string | undefined =>
   CUSTOMERS.find((customer) => customer.account === account)?.id;
 export const accountOf = (id: string): string => CUSTOMERS.find((customer) => customer.id === id)?.account ?? 'acc-0';
-export const tenantOf = (tenant: string): boolean => tenant === 'retail' || tenant === 'business';
+export const isTenant = (tenant: string): boolean => tenant === 'retail' || tenant === 'business';

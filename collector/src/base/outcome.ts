@@ -8,6 +8,32 @@ import type { RuleMatch } from '@spanwarden/rules';
 
 export type ApiStyle = 'rest' | 'http' | 'graphql' | 'grpc' | 'soap' | 'xml-rpc' | 'json-rpc';
 
+/** One call of one operation. */
+export interface OperationFact {
+  readonly id: string;
+  readonly service: string;
+  readonly style: ApiStyle;
+  readonly method: string;
+  readonly route: string;
+  readonly error: boolean;
+  /** Event time of the call, microseconds. */
+  readonly eventUs: number;
+  /** Observed properties of this call. `records` is 0 where it does not apply. */
+  readonly facets: readonly { readonly facet: string; readonly value: string; readonly records: number }[];
+}
+
+/** One call along one edge of the call graph. */
+export interface EdgeFact {
+  readonly level: 'service' | 'operation';
+  readonly from: string;
+  readonly fromKind: NodeKind;
+  readonly to: string;
+  readonly toKind: NodeKind;
+  readonly error: boolean;
+  readonly eventUs: number;
+  readonly dataTypes: readonly { readonly type: string; readonly records: number }[];
+}
+
 /** Calls seen of one operation. */
 export interface OperationDelta {
   /** 16 hex digits of SHA-256 over service, style, method and route. */

@@ -1,10 +1,10 @@
 import type {
-  ApiStyle,
   Checkpoint,
   EdgeDelta,
+  EdgeFact,
   MatchDelta,
-  NodeKind,
   OperationDelta,
+  OperationFact,
   StoreDelta,
   TraceMark,
   UnknownDelta,
@@ -14,32 +14,6 @@ import type {
  * Adds up what many call paths say until a checkpoint takes it: facts with a sign come in, one StoreDelta goes out. It
  * never looks at a rule or a span, and a fact that is withdrawn before it was taken leaves nothing behind but its times.
  */
-
-/** One call of one operation. */
-export interface OperationFact {
-  readonly id: string;
-  readonly service: string;
-  readonly style: ApiStyle;
-  readonly method: string;
-  readonly route: string;
-  readonly error: boolean;
-  /** Event time of the call, microseconds. */
-  readonly eventUs: number;
-  /** Observed properties of this call. `records` is 0 where it does not apply. */
-  readonly facets: readonly { readonly facet: string; readonly value: string; readonly records: number }[];
-}
-
-/** One call along one edge of the call graph. */
-export interface EdgeFact {
-  readonly level: 'service' | 'operation';
-  readonly from: string;
-  readonly fromKind: NodeKind;
-  readonly to: string;
-  readonly toKind: NodeKind;
-  readonly error: boolean;
-  readonly eventUs: number;
-  readonly dataTypes: readonly { readonly type: string; readonly records: number }[];
-}
 
 interface Span {
   firstUs: number;

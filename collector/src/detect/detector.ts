@@ -1,7 +1,7 @@
 import type { CallPath, Evaluation, RuleSet } from '@spanwarden/rules';
 import type { Counters } from '../base/counters.ts';
-import type { Checkpoint, StoreDelta, TraceMark } from '../base/outcome.ts';
-import { DeltaBuilder, type EdgeFact, type OperationFact } from './delta.ts';
+import type { Checkpoint, EdgeFact, OperationFact, StoreDelta, TraceMark } from '../base/outcome.ts';
+import { DeltaBuilder } from './delta.ts';
 import { toEvidence } from './evidence.ts';
 
 /**

@@ -1,39 +1,14 @@
 import { Field } from '@spanwarden/rules';
 import { KIND_CLIENT, KIND_PRODUCER } from '../base/batch.ts';
-import type { ApiStyle, NodeKind } from '../base/outcome.ts';
+import type { EdgeFact, OperationFact } from '../base/outcome.ts';
 import type { EnrichedPath } from './enricher.ts';
-import type { OperationKey, PathHop } from './hop.ts';
+import type { PathHop } from './hop.ts';
 import { isError } from './outcome.ts';
 
 /**
  * A call path in, what it adds to inventory and call graph out: one fact per call, to be added up by whoever keeps
  * counts. Service edges are exact: A to B for every span of B whose parent is a span of A, and A is not B.
  */
-
-/** One call of one operation. */
-export interface OperationFact extends OperationKey {
-  /** 16 hex digits of SHA-256 over service, style, method and route. */
-  readonly id: string;
-  readonly service: string;
-  readonly style: ApiStyle;
-  readonly error: boolean;
-  /** Event time of the call, microseconds. */
-  readonly eventUs: number;
-  /** Observed properties of this call. `records` is 0 where it does not apply. */
-  readonly facets: readonly { readonly facet: string; readonly value: string; readonly records: number }[];
-}
-
-/** One call along one edge. */
-export interface EdgeFact {
-  readonly level: 'service' | 'operation';
-  readonly from: string;
-  readonly fromKind: NodeKind;
-  readonly to: string;
-  readonly toKind: NodeKind;
-  readonly error: boolean;
-  readonly eventUs: number;
-  readonly dataTypes: readonly { readonly type: string; readonly records: number }[];
-}
 
 export interface GraphFacts {
   readonly operations: readonly OperationFact[];

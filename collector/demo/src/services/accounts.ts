@@ -1,6 +1,6 @@
 import { recordAuthz, recordObjects, traceStore } from '@spanwarden/instrumentation';
-import { accountOf, ownerOf, tenantOf } from '../world.ts';
-import { authenticated, serve } from './web.ts';
+import { accountOf, isTenant, ownerOf } from '../world.ts';
+import { authenticated, type Caller, serve } from './web.ts';
 
 /** Accounts and who may use them. It trusts whoever reaches it: nothing but the gateway should. */
 serve((app) => {
@@ -17,13 +17,7 @@ serve((app) => {
     '/accounts/:id',
     authenticated((request, response, caller) => {
       const id = String(request.params['id']);
-      const allowed = ownerOf(id) === caller.sub;
-      recordAuthz({
-        decision: allowed ? 'allow' : 'deny',
-        policy: 'owner_only',
-        object: { type: 'account', ids: id },
-        ownerMatch: allowed,
-      });
+      const allowed = isOwner(caller, id);
       if (!allowed) response.status(403).json({ error: 'forbidden' });
       else response.json(read(id));
     }),
@@ -33,13 +27,7 @@ serve((app) => {
     '/accounts/:id/authorize',
     authenticated((request, response, caller) => {
       const id = String(request.params['id']);
-      const allowed = ownerOf(id) === caller.sub;
-      recordAuthz({
-        decision: allowed ? 'allow' : 'deny',
-        policy: 'owner_only',
-        object: { type: 'account', ids: id },
-        ownerMatch: allowed,
-      });
+      const allowed = isOwner(caller, id);
       response.status(allowed ? 200 : 403).json({ allowed });
     }),
   );
@@ -47,10 +35,8 @@ serve((app) => {
   app.get(
     '/reports',
     authenticated((_request, response, caller) => {
-      response.json({
-        tenant: caller.tenant,
-        accounts: [read('acc-1'), read('acc-2')].filter(() => tenantOf(caller.tenant)),
-      });
+      if (!isTenant(caller.tenant)) response.status(404).json({ error: 'not found' });
+      else response.json({ tenant: caller.tenant, accounts: [read('acc-1'), read('acc-2')] });
     }),
   );
 
@@ -62,6 +48,18 @@ serve((app) => {
     }),
   );
 });
+
+/** The one policy of this service, and the record of what it decided. */
+function isOwner(caller: Caller, account: string): boolean {
+  const allowed = ownerOf(account) === caller.sub;
+  recordAuthz({
+    decision: allowed ? 'allow' : 'deny',
+    policy: 'owner_only',
+    object: { type: 'account', ids: account },
+    ownerMatch: allowed,
+  });
+  return allowed;
+}
 
 function read(id: string): { account: string; balance: number } {
   return traceStore(
