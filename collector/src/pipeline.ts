@@ -130,7 +130,6 @@ export function createPipeline(settings: PipelineSettings): Pipeline {
 
   function acceptDecoded({ batch, receivedSpans, rejectedSpans, message }: Decoded, receivedUs: number): Accepted {
     counters.add('spans_received_total', receivedSpans);
-    if (rejectedSpans > 0) counters.add('spans_rejected_total', rejectedSpans, 'invalid-span');
     const offset = nextOffset;
     const startMs = performance.now();
     const { duplicates, duplicate } = assembler.accept(batch, offset, receivedUs);

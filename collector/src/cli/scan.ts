@@ -116,7 +116,8 @@ export function scanFiles(config: Config, files: readonly string[], onProgress: 
         files: files.length,
         spans: counters.value('spans_stored_total'),
         duplicates: counters.value('spans_duplicate_total'),
-        rejected: counters.value('spans_rejected_total', 'invalid-span'),
+        rejected:
+          counters.value('spans_rejected_total', 'trace-id') + counters.value('spans_rejected_total', 'span-id'),
         callPaths: counters.value('call_paths_total'),
         findings: findings.length,
       },

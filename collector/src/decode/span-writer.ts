@@ -342,8 +342,8 @@ export class SpanWriter {
     const count = (name: string, n: number, label = ''): void => {
       if (n > 0) counters.add(name, n, label);
     };
-    count('rejected_spans_total', this.badTraceIds, 'trace-id');
-    count('rejected_spans_total', this.badSpanIds, 'span-id');
+    count('spans_rejected_total', this.badTraceIds, 'trace-id');
+    count('spans_rejected_total', this.badSpanIds, 'span-id');
     count('attribute_duplicates_total', row.duplicates);
     count('attribute_conflicts_total', row.conflicts);
     count('redaction_failures_total', this.redactionFailures);
