@@ -52,16 +52,22 @@ export interface Pipeline {
   accept(request: DecodeRequest, receivedUs: number): Accepted;
   /** Takes a whole trace dump of any known format; says what of it could not be read. @throws RejectedError when nothing could be */
   acceptDump(bytes: Uint8Array, fileName: string, bytesMax: number): readonly DumpError[];
-  /** Closes what has been silent long enough at `nowUs`. */
+  /** Closes what has been silent long enough at `nowUs`; `conclude` judges it. */
   tick(nowUs: number): void;
-  /** Closes everything: the input is at its end. */
+  /**
+   * Judges closed traces, oldest first, until at least `spansMax` spans are judged; true when more wait. Apart from
+   * accepting, so that an acknowledgement never waits for a burst of traces that close together.
+   */
+  conclude(spansMax: number): boolean;
+  /** Closes and judges everything: the input is at its end. */
   flush(): void;
-  /** What was concluded since the last call, with the position it belongs to. */
+  /** What was concluded since the last call, with the position it belongs to; judges first what waits. */
   checkpoint(): StoreDelta;
   /** True when a checkpoint would say nothing new. */
   isIdle(): boolean;
   /** Rebuilds the open traces after a restart. */
   restore(state: RestoredState): void;
+  /** Traces that are open, or closed and not judged yet. */
   readonly openTraces: number;
   readonly openSpans: number;
   readonly openBytes: number;
@@ -100,23 +106,39 @@ export function createPipeline(settings: PipelineSettings): Pipeline {
   const dumps = createDumpDecoder(decodeSettings);
   const toPaths = createPathBuilder(settings);
   const detector = createDetector(settings.ruleSet, counters);
-  const assembler = createAssembler({ limits, counters }, settings.history, close);
+  /** Closed traces that wait to be judged, from `waitingFrom` on. */
+  let waiting: ClosedTrace[] = [];
+  let waitingFrom = 0;
+  const assembler = createAssembler({ limits, counters }, settings.history, (trace) => waiting.push(trace));
   let nextOffset = 0;
   let checkpointedOffset = 0;
 
-  function close(trace: ClosedTrace): void {
+  function conclude(spansMax: number): boolean {
+    if (waitingFrom === waiting.length) return false;
     const startMs = performance.now();
+    for (let spans = 0; spans < spansMax && waitingFrom < waiting.length; waitingFrom++) {
+      const trace = waiting[waitingFrom]!;
+      spans += trace.rows.row.length;
+      judge(trace);
+    }
+    counters.add('stage_seconds_total', (performance.now() - startMs) / 1000, 'conclude');
+    if (waitingFrom < waiting.length) return true;
+    waiting = [];
+    waitingFrom = 0;
+    return false;
+  }
+
+  function judge(trace: ClosedTrace): void {
     try {
-      if (trace.previous !== undefined) conclude(trace.traceId, trace.previous, -1);
-      conclude(trace.traceId, trace, 1);
+      if (trace.previous !== undefined) observe(trace.traceId, trace.previous, -1);
+      observe(trace.traceId, trace, 1);
     } catch (error) {
       counters.add('stage_errors_total', 1, 'conclude');
       settings.onBug('conclude', error);
     }
-    counters.add('stage_seconds_total', (performance.now() - startMs) / 1000, 'conclude');
   }
 
-  function conclude(traceId: string, trace: TraceRevision, sign: 1 | -1): void {
+  function observe(traceId: string, trace: TraceRevision, sign: 1 | -1): void {
     let eventUs = 0;
     for (const path of toPaths(trace)) {
       if (path.eventUs > eventUs) eventUs = path.eventUs;
@@ -155,8 +177,13 @@ export function createPipeline(settings: PipelineSettings): Pipeline {
       return errors;
     },
     tick: (nowUs) => assembler.tick(nowUs),
-    flush: () => assembler.flush(),
+    conclude,
+    flush() {
+      assembler.flush();
+      conclude(Number.POSITIVE_INFINITY);
+    },
     checkpoint() {
+      conclude(Number.POSITIVE_INFINITY);
       checkpointedOffset = nextOffset;
       return detector.take({
         nextOffset,
@@ -164,7 +191,7 @@ export function createPipeline(settings: PipelineSettings): Pipeline {
         openTraces: assembler.snapshot(),
       });
     },
-    isIdle: () => detector.isIdle && checkpointedOffset === nextOffset,
+    isIdle: () => detector.isIdle && waiting.length === 0 && checkpointedOffset === nextOffset,
     restore(state) {
       assembler.restore(state.openTraces, state.before, state.recentTraceKeys);
       nextOffset = state.nextOffset;
@@ -175,7 +202,7 @@ export function createPipeline(settings: PipelineSettings): Pipeline {
       }
     },
     get openTraces() {
-      return assembler.openTraces;
+      return assembler.openTraces + waiting.length - waitingFrom;
     },
     get openSpans() {
       return assembler.openSpans;

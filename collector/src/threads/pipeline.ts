@@ -28,6 +28,8 @@ interface PipelineData {
 }
 
 const TICK_MS = 100;
+/** Spans of closed traces judged between two exports: about a millisecond. */
+const CONCLUDE_SPANS = 200;
 const CHECKPOINT_MS = 1000;
 const CHECKPOINT_MS_MAX = 5000;
 /** A checkpoint lists the open traces: with many of them it comes less often, so that it costs the same. */
@@ -123,20 +125,22 @@ function advance(receivedUs: number): number {
   return nowUs;
 }
 
-function take(request: Extract<ToPipeline, { type: 'export' }>): void {
+/** Accepts one export and hands on what is new; returns how many spans that are. */
+function take(request: Extract<ToPipeline, { type: 'export' }>): number {
   const receivedUs = advance(request.receivedUs);
   try {
     const { batch, offset, rejectedSpans, message } = pipeline.accept(request, receivedUs);
     const ack = { id: request.id, rejectedSpans, message };
     if (batch === undefined) {
       write({ type: 'barrier', ack });
-      return;
+      return 0;
     }
     const startMs = performance.now();
     const record = toLogRecord(batch, offset, receivedUs);
     counters.add('stage_seconds_total', (performance.now() - startMs) / 1000, 'encode');
     sentOffset = offset + 1;
     write({ type: 'append', record, ack }, [record.bytes.buffer as ArrayBuffer]);
+    return batch.count;
   } catch (error) {
     if (error instanceof RejectedError) {
       tell({ type: 'rejected', id: request.id, code: error.code, message: error.message });
@@ -149,6 +153,7 @@ function take(request: Extract<ToPipeline, { type: 'export' }>): void {
         message: error instanceof Error ? (error.stack ?? error.message) : String(error),
       });
     }
+    return 0;
   }
 }
 
@@ -178,13 +183,36 @@ function report(): void {
 restore();
 sentOffset = Number(Atomics.load(durableOffset, 0));
 
-const ticking = setInterval(() => pipeline.tick(advance(Date.now() * 1000)), TICK_MS);
-const checkpointing = setInterval(checkpoint, CHECKPOINT_MS);
-const reporting = setInterval(report, COUNTERS_MS);
+let concluding = false;
+
+/** Judges closed traces in small portions, so that exports that arrive meanwhile get their turn in between. */
+function concludeSome(): void {
+  concluding = pipeline.conclude(CONCLUDE_SPANS);
+  if (concluding) setImmediate(concludeSome);
+}
+
+function tick(): void {
+  pipeline.tick(advance(Date.now() * 1000));
+  if (!concluding) concludeSome();
+}
+
+let housekeptAtMs = performance.now();
+
+/** Under load messages come before timers: what timers would do is done here too. */
+function housekeep(): void {
+  const nowMs = performance.now();
+  if (nowMs < housekeptAtMs + COUNTERS_MS) return;
+  housekeptAtMs = nowMs;
+  report();
+  checkpoint();
+}
 
 main.on('message', (message: ToPipeline) => {
-  if (message.type === 'export') take(message);
-  else stop();
+  if (message.type === 'export') {
+    // more is judged than came in, so that what waits cannot grow without bound
+    pipeline.conclude(CONCLUDE_SPANS + 1.5 * take(message));
+    housekeep();
+  } else stop();
 });
 
 /** Open traces stay open in the checkpoint: the next start goes on with them. */
@@ -199,5 +227,9 @@ function stop(): void {
   writerPort.close();
   main.close();
 }
+
+const ticking = setInterval(tick, TICK_MS);
+const checkpointing = setInterval(checkpoint, CHECKPOINT_MS);
+const reporting = setInterval(housekeep, COUNTERS_MS);
 
 tell({ type: 'ready' });
