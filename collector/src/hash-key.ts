@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Secret } from './base/secret.ts';
+import { readIfThere, writeWhole } from './base/secret-file.ts';
 
 const MIN_CHARACTERS = 32;
 
@@ -20,10 +21,11 @@ export function openHashKey(settings: {
   if (settings.hashKeyFile !== undefined)
     return longEnough(readFileSync(settings.hashKeyFile, 'utf8').trim(), settings.hashKeyFile);
   const file = join(settings.dataDir, 'hash-key');
-  if (existsSync(file)) return longEnough(readFileSync(file, 'utf8').trim(), file);
+  const stored = readIfThere(file);
+  if (stored !== undefined) return longEnough(stored.trim(), file);
   mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
   const key = randomBytes(32).toString('hex');
-  writeFileSync(file, `${key}\n`, { mode: 0o600, flag: 'wx' });
+  writeWhole(file, `${key}\n`);
   return new Secret(key);
 }
 

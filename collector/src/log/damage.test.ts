@@ -146,12 +146,24 @@ describe('a damaged database file', () => {
     expect(use.log.nextOffset()).toBe(4);
   });
 
+  /** A header that forbids writing (its format versions, the reserved bytes of a page) leaves one honest answer: refusal. */
+  function appendOrRefuse(log: typeof use.log): void {
+    const isWritable = intactHeader.every((byte, at) => readFileSync(path())[at] === byte);
+    try {
+      log.append(recordsOf(1, 20, log.nextOffset()));
+    } catch (error) {
+      expect({ isWritable, error }).toMatchObject({ isWritable: false, error: { code: 'store-failed' } });
+    }
+  }
+  let intactHeader: readonly number[] = [];
+
   it('with any bytes flipped still opens, says so, and answers with nothing that was not stored', () => {
     const records = recordsOf(40, 100);
     use.log.append(records);
     use.settle(20);
     use.close();
     const intact = readFileSync(path());
+    intactHeader = [...intact.subarray(0, 24)];
     const stored = new Set(
       batchesOf(records).flatMap((batch) => toPlainSpans(batch).map((span) => JSON.stringify(span))),
     );
@@ -171,7 +183,7 @@ describe('a damaged database file', () => {
         const found = [...use.reader.replay(0)].flatMap(({ batch }) => toPlainSpans(batch));
         expect(found.filter((span) => !stored.has(JSON.stringify(span)))).toEqual([]);
         if (found.length < 4000) expect(use.damage).not.toEqual([]);
-        use.log.append(recordsOf(1, 20, use.log.nextOffset()));
+        appendOrRefuse(use.log);
       } finally {
         use.close();
       }

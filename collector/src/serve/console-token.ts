@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Secret } from '../base/secret.ts';
+import { readIfThere, writeWhole } from '../base/secret-file.ts';
 
 /** A data folder in, the token that opens /api out; it is never logged here, only told to be new. */
 
@@ -29,26 +30,4 @@ export function openConsoleToken(
   const token = randomBytes(TOKEN_BYTES).toString('base64url');
   writeWhole(file, `${token}\n`);
   return { token: new Secret(token), created: true };
-}
-
-function readIfThere(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-/** Under its name there is the whole file or none, also after a crash. */
-function writeWhole(file: string, text: string): void {
-  const draft = `${file}.${process.pid}.new`;
-  const handle = openSync(draft, 'w', 0o600);
-  try {
-    writeSync(handle, text);
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
-  renameSync(draft, file);
 }
