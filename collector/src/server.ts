@@ -95,7 +95,11 @@ export async function startServer(config: Config, logger: Logger): Promise<Serve
         if (stopping) return;
         stopping = true;
         listening.setReady(false, 'shutting-down');
-        await stopAll();
+        // the API goes after the engine: until the end /readyz can say that this collector is not ready
+        await listening.stop(DRAIN_MS);
+        await engine.stop();
+        await api.stop();
+        await queries.stop();
       },
     };
   } catch (error) {

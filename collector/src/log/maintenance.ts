@@ -45,6 +45,8 @@ export class Maintenance {
   readonly #roomBytes: number;
   readonly #busyTimeoutMs: number;
   #unwrittenBytes = 0;
+  /** The write-ahead file has grown since it was last emptied for want of room. */
+  #reclaimDue = true;
   #eraseDue = false;
   #erasedUs = 0;
   #joinDue = true;
@@ -84,6 +86,7 @@ export class Maintenance {
   }
 
   wrote(bytes: number): void {
+    this.#reclaimDue = true;
     this.#unwrittenBytes += bytes;
   }
 
@@ -97,6 +100,13 @@ export class Maintenance {
     const nowUs = this.#clock.advance(wallUs);
     if (this.purge.isPending) return this.#stepPurge(wallUs);
     const oldest = this.#segments.oldest();
+    if (this.#reclaimDue && (this.isFull || this.#guard.mustRetain(this.space().reusableBytes))) {
+      // the write-ahead file may be most of what is missing: empty it before anything is removed for its sake
+      this.#reclaimDue = false;
+      this.#unwrittenBytes = 0;
+      this.#erase();
+      return true;
+    }
     if (oldest !== undefined && this.#isTooMuch(oldest.lastReceivedUs, nowUs)) {
       this.#remove(oldest, wallUs);
       return true;
@@ -146,6 +156,7 @@ export class Maintenance {
 
   #remove(oldest: SegmentRow, wallUs: number): void {
     this.#retention.removeSegment(oldest, wallUs);
+    this.#reclaimDue = true;
     this.#eraseDue = true;
     this.#joinDue = true;
     if (this.isFull && this.space().reusableBytes >= this.#roomBytes) this.isFull = false;
