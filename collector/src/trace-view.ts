@@ -5,9 +5,8 @@ import { createPseudonym } from './base/pseudonym.ts';
 import { Secret } from './base/secret.ts';
 import type { TraceRevision } from './base/trace.ts';
 import { createPathBuilder } from './call-paths.ts';
-import { toEstate } from './config.ts';
+import { type Config, toEstate } from './config.ts';
 import type { TraceView } from './serve/contract.ts';
-import type { ThreadConfig } from './threads/messages.ts';
 
 /** The stored spans of one trace in, what the API shows of it out: the same assembly and enrichment as in detection, done again. */
 
@@ -19,7 +18,7 @@ interface Marks {
 }
 
 export function createTraceView(
-  config: ThreadConfig,
+  config: Pick<Config, 'limits' | 'coveredHosts' | 'ownHosts' | 'exposures'> & { readonly hashKey: string },
   spans: StoredSpans,
   marks: Marks,
 ): (traceId: string) => TraceView | undefined {
