@@ -102,7 +102,9 @@ describe('scan', () => {
     });
     const broken = spanwarden(['scan', write('broken.json', '{"resourceSpans": [')]);
     expect(broken.status).toBe(3);
-    expect(broken.stderr).toContain('broken.json');
+    expect(broken.stderr).toMatch(/^\S+broken\.json: [^/]+\n$/);
+    const nothing = spanwarden(['scan', write('nothing.jsonl', '{"resourceSpans": oops\n{"hello": 1}\n')]);
+    expect(nothing.status).toBe(3);
   });
 
   it('reads the good lines of a file with a bad one, and says which was bad', () => {

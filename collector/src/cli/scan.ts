@@ -101,7 +101,12 @@ export function scanFiles(config: Config, files: readonly string[], onProgress: 
   const errors: ScanError[] = [];
   for (const [i, file] of files.entries()) {
     onProgress(`reading ${i + 1} of ${files.length}: ${basename(file)}`);
-    errors.push(...readInto(pipeline, file, config.limits.httpBodyBytesMax));
+    const before = spansRead(counters);
+    const problems = readInto(pipeline, file, config.limits.httpBodyBytesMax);
+    errors.push(...problems);
+    if (problems.length > 0 && spansRead(counters) === before && problems.every(({ place }) => place !== '')) {
+      errors.push({ file, place: '', message: 'no span in it could be read' });
+    }
   }
   onProgress('judging call paths');
   pipeline.flush();
@@ -140,10 +145,17 @@ function readInto(pipeline: ReturnType<typeof createPipeline>, file: string, byt
   try {
     return pipeline.acceptDump(bytes, file, bytesMax).map(({ place, message }) => ({ file, place, message }));
   } catch (error) {
-    if (error instanceof RejectedError) return [{ file, place: '', message: error.message }];
-    throw error;
+    if (!(error instanceof RejectedError)) throw error;
+    // the decoder names the file too, for those who have no list of errors
+    const named = `${file}: `;
+    return [
+      { file, place: '', message: error.message.startsWith(named) ? error.message.slice(named.length) : error.message },
+    ];
   }
 }
+
+const spansRead = (counters: Counters): number =>
+  counters.value('spans_stored_total') + counters.value('spans_duplicate_total');
 
 function allFindings(reader: StoreReader): ScanFinding[] {
   const found: ScanFinding[] = [];
