@@ -31,7 +31,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ),
 };
 const PURE = 'rules/src';
-const ONLY_IN_LANGUAGE = ['yaml', 'zod'];
+const ONLY_IN_LANGUAGE = ['yaml'];
 const VAGUE = /^(utils?|helpers?|common|shared|misc|manager)(\.|$)/;
 const CLOCK = /\bDate\.now\b|\bnew Date\(\)|\bperformance\.now\b|\bMath\.random\b/;
 const LINE_REFERENCE = /\b[\w-]+\.tsx?:\d+\b/;
