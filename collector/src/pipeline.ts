@@ -71,6 +71,8 @@ export interface Pipeline {
   readonly openTraces: number;
   readonly openSpans: number;
   readonly openBytes: number;
+  /** Spans of closed traces that wait for `conclude`. */
+  readonly waitingSpans: number;
 }
 
 export interface StoredRecord {
@@ -109,7 +111,11 @@ export function createPipeline(settings: PipelineSettings): Pipeline {
   /** Closed traces that wait to be judged, from `waitingFrom` on. */
   let waiting: ClosedTrace[] = [];
   let waitingFrom = 0;
-  const assembler = createAssembler({ limits, counters }, settings.history, (trace) => waiting.push(trace));
+  let waitingSpans = 0;
+  const assembler = createAssembler({ limits, counters }, settings.history, (trace) => {
+    waiting.push(trace);
+    waitingSpans += trace.rows.row.length;
+  });
   let nextOffset = 0;
   let checkpointedOffset = 0;
 
@@ -119,6 +125,7 @@ export function createPipeline(settings: PipelineSettings): Pipeline {
     for (let spans = 0; spans < spansMax && waitingFrom < waiting.length; waitingFrom++) {
       const trace = waiting[waitingFrom]!;
       spans += trace.rows.row.length;
+      waitingSpans -= trace.rows.row.length;
       judge(trace);
     }
     counters.add('stage_seconds_total', (performance.now() - startMs) / 1000, 'conclude');
@@ -209,6 +216,9 @@ export function createPipeline(settings: PipelineSettings): Pipeline {
     },
     get openBytes() {
       return assembler.openBytes;
+    },
+    get waitingSpans() {
+      return waitingSpans;
     },
   };
 }

@@ -28,8 +28,12 @@ interface PipelineData {
 }
 
 const TICK_MS = 100;
-/** Spans of closed traces judged between two exports: about a millisecond. */
+/** Spans of closed traces judged between two looks at what has arrived: about a millisecond. */
 const CONCLUDE_SPANS = 200;
+/** Spans of closed traces that may wait while exports keep coming; beyond it each export pays for as many as it brings. */
+const WAITING_SPANS_MAX = 8000;
+/** A checkpoint judges what waits first: with more than this it comes later, CHECKPOINT_MS_MAX at most. */
+const CHECKPOINT_WAITING_SPANS = 1000;
 const CHECKPOINT_MS = 1000;
 const CHECKPOINT_MS_MAX = 5000;
 /** A checkpoint lists the open traces: with many of them it comes less often, so that it costs the same. */
@@ -158,10 +162,13 @@ function take(request: Extract<ToPipeline, { type: 'export' }>): number {
 }
 
 let checkpointAtMs = 0;
+let checkpointedAtMs = 0;
 
 function checkpoint(): void {
   const startMs = performance.now();
   if (startMs < checkpointAtMs || pipeline.isIdle()) return;
+  if (pipeline.waitingSpans > CHECKPOINT_WAITING_SPANS && startMs < checkpointedAtMs + CHECKPOINT_MS_MAX) return;
+  checkpointedAtMs = startMs;
   const spacingMs = (1000 * pipeline.openTraces) / TRACES_PER_CHECKPOINT_SECOND;
   checkpointAtMs = startMs + Math.min(CHECKPOINT_MS_MAX, spacingMs) - CHECKPOINT_MS / 2;
   write({ type: 'apply', delta: pipeline.checkpoint() });
@@ -187,8 +194,13 @@ let concluding = false;
 
 /** Judges closed traces in small portions, so that exports that arrive meanwhile get their turn in between. */
 function concludeSome(): void {
-  concluding = pipeline.conclude(CONCLUDE_SPANS);
-  if (concluding) setImmediate(concludeSome);
+  concluding = pipeline.waitingSpans > 0;
+  if (concluding) setImmediate(concludePortion);
+}
+
+function concludePortion(): void {
+  pipeline.conclude(CONCLUDE_SPANS);
+  concludeSome();
 }
 
 function tick(): void {
@@ -209,8 +221,10 @@ function housekeep(): void {
 
 main.on('message', (message: ToPipeline) => {
   if (message.type === 'export') {
-    // more is judged than came in, so that what waits cannot grow without bound
-    pipeline.conclude(CONCLUDE_SPANS + 1.5 * take(message));
+    const taken = take(message);
+    // under overload more is judged than came in, so that what waits cannot grow without bound
+    if (pipeline.waitingSpans > WAITING_SPANS_MAX) pipeline.conclude(1.5 * taken);
+    if (!concluding) concludeSome();
     housekeep();
   } else stop();
 });
