@@ -78,8 +78,10 @@ export class DiskGuard {
         written += writeSync(handle, chunk, 0, Math.min(chunk.length, this.#reserveBytes - written));
       }
       fsyncSync(handle);
-    } catch {
+    } catch (error) {
       rmSync(partial, { force: true });
+      // no room for it is nothing new; a disk that fails to sync is
+      if ((error as NodeJS.ErrnoException).code === 'EIO') throw error;
       return false;
     } finally {
       closeSync(handle);

@@ -204,7 +204,8 @@ class SqliteSpanLog implements SpanLog {
       return use();
     } catch (error) {
       const { code, message } = error as { code?: unknown; message: string };
-      if (typeof code !== 'string' || !code.startsWith('SQLITE_')) throw error;
+      // EIO: the reserve file or the folder could not be synced, by us rather than by SQLite; the disk is the same
+      if (typeof code !== 'string' || !(code.startsWith('SQLITE_') || code === 'EIO')) throw error;
       if (code === 'SQLITE_FULL') {
         this.#maintenance.isFull = true;
         this.#guard.releaseReserve();
