@@ -135,7 +135,7 @@ class SqliteSpanLog implements SpanLog {
       });
       this.#nextOffset = nextOffsetAtLeast;
     }
-    if (!this.#guard.hasReserve()) this.#guard.restoreReserve();
+    if (!this.#guard.hasReserve()) this.#guarded(() => this.#guard.restoreReserve());
   }
 
   append(records: readonly LogRecord[]): void {
