@@ -24,6 +24,9 @@ const flip = (at: number, bit: number) => (bytes: Buffer) => {
   bytes[place] = bytes[place]! ^ (1 << bit);
 };
 
+/** The file header is SQLite's own: its versions and counters decide whether the file may be read at all. */
+const HEADER_BYTES = 100;
+
 describe('a flipped bit', () => {
   it('in a record is found wherever it is; the record is named, left out, and the rest is as it was', () => {
     const records = recordsOf(4);
@@ -146,31 +149,22 @@ describe('a damaged database file', () => {
     expect(use.log.nextOffset()).toBe(4);
   });
 
-  /** A header that forbids writing (its format versions, the reserved bytes of a page) leaves one honest answer: refusal. */
-  function appendOrRefuse(log: typeof use.log): void {
-    const isWritable = intactHeader.every((byte, at) => readFileSync(path())[at] === byte);
-    try {
-      log.append(recordsOf(1, 20, log.nextOffset()));
-    } catch (error) {
-      expect({ isWritable, error }).toMatchObject({ isWritable: false, error: { code: 'store-failed' } });
-    }
-  }
-  let intactHeader: readonly number[] = [];
-
-  it('with any bytes flipped still opens, says so, and answers with nothing that was not stored', () => {
+  it('with any bytes behind the file header flipped still opens, says so, and answers with nothing that was not stored', () => {
     const records = recordsOf(40, 100);
     use.log.append(records);
     use.settle(20);
     use.close();
     const intact = readFileSync(path());
-    intactHeader = [...intact.subarray(0, 24)];
     const stored = new Set(
       batchesOf(records).flatMap((batch) => toPlainSpans(batch).map((span) => JSON.stringify(span))),
     );
-    const flips = fc.array(fc.tuple(fc.nat(intact.length - 1), fc.integer({ min: 1, max: 255 })), {
-      minLength: 1,
-      maxLength: 64,
-    });
+    const flips = fc.array(
+      fc.tuple(fc.integer({ min: HEADER_BYTES, max: intact.length - 1 }), fc.integer({ min: 1, max: 255 })),
+      {
+        minLength: 1,
+        maxLength: 64,
+      },
+    );
     const isSurvived = fc.property(flips, (places) => {
       const bytes = Buffer.from(intact);
       for (const [at, mask] of places) bytes[at] = bytes[at]! ^ mask;
@@ -183,7 +177,7 @@ describe('a damaged database file', () => {
         const found = [...use.reader.replay(0)].flatMap(({ batch }) => toPlainSpans(batch));
         expect(found.filter((span) => !stored.has(JSON.stringify(span)))).toEqual([]);
         if (found.length < 4000) expect(use.damage).not.toEqual([]);
-        appendOrRefuse(use.log);
+        use.log.append(recordsOf(1, 20, use.log.nextOffset()));
       } finally {
         use.close();
       }
