@@ -182,7 +182,8 @@ describe('a damaged database file', () => {
         use.close();
       }
     });
-    fc.assert(isSurvived, { numRuns: 25 });
+    // the same places in every run: what a run finds can be looked at; other seeds are for the hunt
+    fc.assert(isSurvived, { numRuns: 25, seed: Number(process.env['SPANWARDEN_TEST_SEED'] ?? 20_261_122) });
     use.open();
   }, 120_000);
 });

@@ -54,6 +54,8 @@ export function seal(bytes: Uint8Array, plainBytes: number, context: Context): B
 
 /** The bytes that were sealed. Throws DamagedError when anything differs. */
 export function unseal(stored: Buffer, context: Context): Uint8Array {
+  // a flipped bit can make SQLite give a null or a number where a blob was written
+  if (!Buffer.isBuffer(stored)) throw new DamagedError('no bytes where a blob was stored');
   if (stored.length < HEADER_BYTES) throw new DamagedError(`${stored.length} bytes are too few`);
   if (stored[0] !== FORMAT_BROTLI) throw new DamagedError(`format ${stored[0]} is unknown`);
   if (stored.readUInt32LE(1) !== checksum(stored, context)) throw new DamagedError('the checksum does not fit');

@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3';
 import type { SpanBatch } from '../base/batch.ts';
+import { DamagedError } from './byte-reader.ts';
 import { type Context, seal, unseal } from './envelope.ts';
 import { decodeBatch, type LogRecord, plainBytesOf } from './record.ts';
 
@@ -43,6 +44,7 @@ function contextOf(row: Omit<RecordRow, 'body'>): Context {
 
 /** Trace keys as words again. */
 export function toWords(bytes: Buffer): Uint32Array {
+  if (!Buffer.isBuffer(bytes)) throw new DamagedError('no bytes where keys were stored');
   const words = new Uint32Array(bytes.length >>> 2);
   new Uint8Array(words.buffer).set(bytes.subarray(0, words.byteLength));
   return words;
