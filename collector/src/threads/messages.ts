@@ -37,8 +37,7 @@ export type FromPipeline =
   | { readonly type: 'ready' }
   | { readonly type: 'rejected'; readonly id: number; readonly code: RejectedCode; readonly message: string }
   | { readonly type: 'bug'; readonly id: number | undefined; readonly stage: string; readonly message: string }
-  | { readonly type: 'counters'; readonly rows: CounterRows; readonly gauges: CounterRows }
-  | { readonly type: 'drained' };
+  | { readonly type: 'counters'; readonly rows: CounterRows; readonly gauges: CounterRows };
 
 /** pipeline -> writer */
 export type ToWriter =
@@ -55,15 +54,13 @@ export interface Ack {
 }
 
 /** main -> writer */
-export type ToWriterFromMain =
-  | {
-      readonly type: 'patch';
-      readonly id: number;
-      readonly finding: string;
-      readonly patch: unknown;
-      readonly ifRevision: number | undefined;
-    }
-  | { readonly type: 'stop' };
+export type ToWriterFromMain = {
+  readonly type: 'patch';
+  readonly id: number;
+  readonly finding: string;
+  readonly patch: unknown;
+  readonly ifRevision: number | undefined;
+};
 
 /** writer -> main */
 export type FromWriter =

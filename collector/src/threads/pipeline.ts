@@ -237,7 +237,6 @@ function stop(): void {
   report();
   log.close();
   store.close();
-  tell({ type: 'drained' });
   writerPort.close();
   main.close();
 }

@@ -128,12 +128,9 @@ pipelinePort.on('message', (message: ToWriter) => {
   if (message.type === 'end') setImmediate(stop);
 });
 
-main.on('message', (message: ToWriterFromMain) => {
-  if (message.type === 'stop') stop();
-  else patch(message);
-});
+main.on('message', patch);
 
-function patch({ id, finding, patch: change, ifRevision }: Extract<ToWriterFromMain, { type: 'patch' }>): void {
+function patch({ id, finding, patch: change, ifRevision }: ToWriterFromMain): void {
   try {
     const result = store.setFindingStatus(finding, change as Parameters<typeof store.setFindingStatus>[1], ifRevision);
     tell({ type: 'patched', id, result, error: undefined });
